@@ -1,0 +1,1 @@
+"""One interface to cloud marketplaces."""

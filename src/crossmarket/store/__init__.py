@@ -1,0 +1,1 @@
+"""Where subscriptions, their versions and the audit are kept: SQLite by default, PostgreSQL by URL."""
