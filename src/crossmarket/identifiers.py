@@ -9,4 +9,4 @@ def new_id(now: datetime) -> str:
     """Return a new id whose leading part is this moment (RFC 9562, version 7)."""
     from uuid_utils import uuid7  # noqa: PLC0415 - a compiled module that reading does not need
 
-    return str(uuid7(int(now.timestamp()), now.microsecond * 1000))
+    return str(uuid7(nanoseconds=int(now.timestamp() * 1_000_000) * 1000))

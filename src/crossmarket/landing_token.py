@@ -29,9 +29,7 @@ def clean(marketplace: str, raw: str) -> SecretStr:
     if not token:
         raise _invalid(marketplace, "The landing token is empty.")
     if len(token) > LONGEST or not token.isascii() or not token.isprintable():
-        raise _invalid(
-            marketplace, "The landing token is not one: it is too long or has characters that none has."
-        )
+        raise _invalid(marketplace, "The landing token is not one: it is too long or has characters that none has.")
     return SecretStr(token)
 
 

@@ -220,6 +220,7 @@ class Landing(Frozen):
         subscription: The subscription that the token stands for; None where the marketplace proves the token
             only at activation (Yandex).
         hints: Unproven claims of the token, such as `license_instance_id`. Never base access on them.
+        aliases: Unproven ids among the hints, by which a subscription that is known already may be found.
         expires_at: When the token loses its worth (UTC), where known.
         token: The token, kept only where activation needs it again. Never shown.
     """
@@ -227,6 +228,7 @@ class Landing(Frozen):
     marketplace: str
     subscription: Subscription | None = None
     hints: dict[str, str] = Field(default_factory=dict)
+    aliases: tuple[Alias, ...] = ()
     expires_at: Moment | None = None
     token: SecretStr | None = None
 

@@ -18,7 +18,7 @@ def wait_for(
     fetch: Callable[[], Operation],
     *,
     clock: Clock,
-    interval: float = 1.0,
+    interval: float | Callable[[], float] = 1.0,
     deadline: float = 30.0,
 ) -> Operation:
     """Poll an operation until it is final, and return its last form.
@@ -27,7 +27,7 @@ def wait_for(
         operation: What the first answer said; returned at once if it is final.
         fetch: Reads it again. `NotFoundError` is forgiven three times, for replicas that lag.
         clock: Tells the time and waits.
-        interval: Seconds between two reads.
+        interval: Seconds between two reads; a callable is asked before each, where the marketplace tells its pace.
         deadline: Seconds after which the operation is returned although it is still pending.
 
     Raises:
@@ -36,7 +36,7 @@ def wait_for(
     end = clock.now() + timedelta(seconds=deadline)
     forgiven = 0
     while operation.status == "pending" and clock.now() < end:
-        clock.sleep(interval)
+        clock.sleep(interval() if callable(interval) else interval)
         try:
             operation = fetch()
         except NotFoundError:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ import pluggy
 from pydantic import BaseModel
 
 from crossmarket.errors import PluginError, UnknownMarketplaceError
-from crossmarket.provider import Marketplace
+from crossmarket.provider import Capabilities, Marketplace
 
 if TYPE_CHECKING:
     from crossmarket.testing.emulator import Emulator
@@ -47,6 +47,7 @@ class MarketplacePlugin:
         connect: Makes the marketplace from checked options. Does no I/O.
         api_version: The version of this interface that the provider was written for.
         title: The marketplace's name for people.
+        generations: What each generation of the marketplace's API can do, by its name; the first is the default.
         emulator: Makes an emulator of the marketplace, where the provider brings one.
     """
 
@@ -55,6 +56,7 @@ class MarketplacePlugin:
     connect: Callable[[Any], Marketplace]
     api_version: int = API_VERSION
     title: str = ""
+    generations: Mapping[str, Capabilities] = field(default_factory=dict)
     emulator: Callable[[], Emulator] | None = None
 
 
@@ -75,9 +77,7 @@ class Registry:
         plugins: Providers given by the application itself, which need no entry point.
     """
 
-    def __init__(
-        self, allowed: Collection[str] | None = None, plugins: Collection[MarketplacePlugin] = ()
-    ) -> None:
+    def __init__(self, allowed: Collection[str] | None = None, plugins: Collection[MarketplacePlugin] = ()) -> None:
         self._allowed = frozenset(allowed) if allowed is not None else None
         self._given = {plugin.name: plugin for plugin in plugins}
         self._loaded: dict[str, MarketplacePlugin] = dict(self._given)
@@ -171,7 +171,7 @@ def _load(entry: EntryPoint) -> MarketplacePlugin:
         )
     if plugin.api_version != API_VERSION:
         raise PluginError(
-            f"{origin} is written for version {plugin.api_version} of the plugin interface; this is {API_VERSION}.",
+            f"{origin} is for version {plugin.api_version} of the plugin interface; this is {API_VERSION}.",
             field=entry.name,
             remedy="Install versions of crossmarket and of the provider that belong together.",
         )

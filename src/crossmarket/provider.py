@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PrivateAttr, SecretStr
 
 from crossmarket.clock import Clock, SystemClock
-from crossmarket.models import Buyer, Facts, Finding, Frozen, Moment, Operation, Plan
+from crossmarket.models import Alias, Buyer, Facts, Finding, Frozen, Moment, Operation, Plan
 
 
 class ProviderConfig(BaseModel):
@@ -104,11 +104,13 @@ class Resolved(Frozen):
     Attributes:
         facts: The subscription; None where the token is proven only at activation.
         hints: Unproven claims of the token.
+        aliases: Unproven ids among the hints, by which a subscription that we know already may be found.
         expires_at: When the token loses its worth (UTC), where known.
     """
 
     facts: Facts | None = None
     hints: dict[str, str] = Field(default_factory=dict)
+    aliases: tuple[Alias, ...] = ()
     expires_at: Moment | None = None
 
 
@@ -174,7 +176,7 @@ class Marketplace(ABC):
     def diagnose(self) -> Iterable[Finding]:
         """Try credentials and reachability for `doctor`, changing nothing. Raises nothing."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - a marketplace without connections has nothing to close
         """Close connections. The object may be used again afterwards."""
 
 

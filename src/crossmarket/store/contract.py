@@ -33,7 +33,7 @@ class AuditEntry(Frozen):
 
 
 class VersionConflictError(Exception):
-    """Somebody else has stored another version, or the same purchase, in the meantime: read again and decide again.
+    """Another version, or the same purchase, has been stored in the meantime: read again and decide again.
 
     It is caught inside the library and never reaches an application.
     """
@@ -70,25 +70,6 @@ class Store(Protocol):
         The `exact` of the arguments is not compared, so that a shared id finds all that share it.
         """
 
-    def list(
-        self,
-        *,
-        account: str | None = None,
-        marketplace: str | None = None,
-        status: Status | None = None,
-        after: str | None = None,
-        limit: int | None = None,
-    ) -> list[Subscription]:
-        """Return subscriptions, oldest first (ids are time-ordered), that match every argument given.
-
-        Args:
-            account: Held by this account, as its first holder or shared.
-            marketplace: On this marketplace.
-            status: Standing so in the newest version.
-            after: Only ids greater than this one, for paging.
-            limit: At most so many.
-        """
-
     def save(self, subscription: Subscription, audit: AuditEntry, *, expected: int) -> None:
         """Store one version: the newest state, the history row, new aliases, the holders and the audit.
 
@@ -109,20 +90,40 @@ class Store(Protocol):
     def audit(self, entry: AuditEntry) -> None:
         """Store an audit entry by itself."""
 
-    def history(self, subscription_id: str) -> list[Subscription]:
+    def history(self, subscription_id: str) -> Sequence[Subscription]:
         """Return all versions of a subscription, the first one first."""
 
-    def audit_of(self, subscription_id: str) -> list[AuditEntry]:
+    def audit_of(self, subscription_id: str) -> Sequence[AuditEntry]:
         """Return the audit entries of a subscription, the first one first."""
 
     def remember_landing(self, fingerprint: str, subscription_id: str, at: Moment) -> None:
         """Keep which subscription a landing token (known by its digest only) stood for. Repeating is safe."""
 
-    def recall_landing(self, fingerprint: str) -> str | None:
-        """Return the id of the subscription that a landing token stood for, if it was seen before."""
+    def recall_landing(self, fingerprint: str, *, since: Moment) -> str | None:
+        """Return the id of the subscription that a landing token stood for, if it was seen since that moment."""
 
     def constant(self, name: str, make: Callable[[], str]) -> str:
         """Return a value that is made once and then the same for every process of this database."""
 
     def close(self) -> None:
         """Close connections. The object may be used again afterwards."""
+
+    # After this one, `list` is the method also to type checkers, so it stays the last.
+    def list(
+        self,
+        *,
+        account: str | None = None,
+        marketplace: str | None = None,
+        status: Status | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> list[Subscription]:
+        """Return subscriptions, oldest first (ids are time-ordered), that match every argument given.
+
+        Args:
+            account: Held by this account, as its first holder or shared.
+            marketplace: On this marketplace.
+            status: Standing so in the newest version.
+            after: Only ids greater than this one, for paging.
+            limit: At most so many.
+        """

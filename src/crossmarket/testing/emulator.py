@@ -8,7 +8,7 @@ over HTTP, below `/_emulator`:
 | `GET /_emulator` | state: name, time, actions, purchases, waiting faults |
 | `POST /_emulator/purchases` | buys; body: the arguments of `buy`; answers the purchase |
 | `GET /_emulator/purchases/{id}` | the marketplace's own truth of one purchase |
-| `POST /_emulator/purchases/{id}/landing` | opens the landing link: answers method, url and fields, with a fresh token |
+| `POST /_emulator/purchases/{id}/landing` | opens the landing link: method, url, fields with a fresh token |
 | `POST /_emulator/purchases/{id}/{action}` | one of the buyer's actions; body: its arguments |
 | `POST /_emulator/clock` | lets time pass; body: `{"seconds": 3600}` |
 | `POST /_emulator/faults`, `DELETE /_emulator/faults` | shows a `Fault`, shows no more |

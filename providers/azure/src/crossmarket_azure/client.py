@@ -1,0 +1,287 @@
+"""All I/O with Microsoft's SaaS fulfilment API, both generations. Knows paths and headers, decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
+from uuid import uuid4
+
+from crossmarket.access_token import AccessTokenHolder
+from crossmarket.errors import MarketplaceError, UnavailableError
+from crossmarket.http import HttpClient
+from crossmarket_azure import refusals
+from crossmarket_azure.entra import TokenSource
+from crossmarket_azure.wire import (
+    accepted_operation_id,
+    continuation_token,
+    parse_next_link,
+    parse_subscriptions,
+)
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue, SecretStr
+
+    from crossmarket.clock import Clock
+    from crossmarket.http import Response
+    from crossmarket_azure.config import AzureConfig
+
+ROOT = "/saas/subscriptions"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One subscription as read: the object, and its ETag where the answer had one."""
+
+    body: JsonValue = field(repr=False)
+    etag: str | None = None
+
+
+class AzureClient:
+    """Calls the API; opens nothing before the first call. May be shared by threads.
+
+    Every method raises a `MarketplaceError`: what `refusals` makes of an answer that was not expected, and
+    `UnavailableError` where none came, or one that a proxy gave.
+    """
+
+    def __init__(self, config: AzureConfig) -> None:
+        self._config = config
+        self._source = TokenSource(config)
+        self._token = AccessTokenHolder(self._source.fetch, clock=config.clock)
+        self._http = HttpClient(
+            config.base_url,
+            marketplace=refusals.NAME,
+            classify=partial(_classify, clock=config.clock),
+            token=self._token,
+            connect_timeout=config.connect_timeout,
+            read_timeout=config.read_timeout,
+        )
+
+    def close(self) -> None:
+        """Close connections. The object may be used again afterwards."""
+        self._http.close()
+        self._source.close()
+
+    def authenticate(self) -> None:
+        """Get an access token, if there is none that is still good."""
+        self._token.get()
+
+    def resolve(self, token: SecretStr) -> JsonValue:
+        """Exchange a landing token. It travels in a header and appears in no error."""
+        return self._read(
+            refusals.RESOLVE,
+            f"{ROOT}/resolve",
+            method="POST",
+            headers={"x-ms-marketplace-token": token.get_secret_value(), "Content-Type": "application/json"},
+        )
+
+    def get(self, subscription: str) -> Read:
+        """Read one subscription."""
+        response = self._send("GetSubscription", "GET", _path(subscription), repeatable=True)
+        return Read(_json("GetSubscription", response), response.headers.get("etag"))
+
+    def pages(self) -> Iterator[list[dict[str, JsonValue]]]:
+        """Yield the pages of all subscriptions of the publisher, until a page has no next link.
+
+        The link points at another host. Only its continuation token is used, on the configured address.
+
+        Raises:
+            MarketplaceError: Also if a link has no token or comes again: to stop there in silence would look as
+                if the rest had gone.
+        """
+        operation = "ListSubscriptions"
+        query: dict[str, str] = {}
+        seen: set[str] = set()
+        while True:
+            body = self._read(operation, ROOT, query=query, empty=True)
+            yield parse_subscriptions(body)
+            link = parse_next_link(body)
+            if link is None:
+                return
+            token = continuation_token(link)
+            if token is None or token in seen:
+                raise MarketplaceError(
+                    "Azure's link to the next page cannot be followed: it has no continuation token, or an old one.",
+                    marketplace=refusals.NAME,
+                    operation=operation,
+                    remedy="Try again later; the list is not complete.",
+                )
+            seen.add(token)
+            query = {"continuationToken": token}
+
+    def plans(self, subscription: str, plan: str | None = None) -> JsonValue:
+        """Read the plans that a subscription could have; with `plan`, that one and the private offer behind it."""
+        return self._read(
+            "ListAvailablePlans",
+            _path(subscription, "listAvailablePlans"),
+            query={"planId": plan} if plan else None,
+            empty=True,
+        )
+
+    def activate(self, subscription: str, body: dict[str, JsonValue]) -> None:
+        """Tell that the account is set up (2018-08-31). The answer says only that this was received."""
+        response = self._send(
+            "Activate",
+            "POST",
+            _path(subscription, "activate"),
+            repeatable=False,
+            json=body,
+            expect=(200, 202, 204),
+        )
+        _not_a_proxy("Activate", response)
+
+    def subscribe(self, subscription: str, plan: str | None, *, etag: str | None) -> str:
+        """Tell that the account is set up (2017-04-15), and return the id of the operation that this starts."""
+        headers = {"x-ms-marketplace-session-mode": "dryrun"} if self._config.dry_run else {}
+        return self._start("Subscribe", "PUT", subscription, {"planId": plan or ""}, headers=headers, etag=etag)
+
+    def change(
+        self,
+        subscription: str,
+        what: Literal["planId", "quantity"],
+        value: str | int,
+        *,
+        etag: str | None = None,
+    ) -> str:
+        """Ask for another plan or another quantity, and return the id of the operation that this starts."""
+        return self._start("UpdateSubscription", "PATCH", subscription, {what: value}, etag=etag)
+
+    def delete(self, subscription: str) -> str:
+        """Unsubscribe, and return the id of the operation that this starts."""
+        return self._start("Delete", "DELETE", subscription, None)
+
+    def operations(self, subscription: str) -> JsonValue:
+        """Read the operations that are in progress."""
+        return self._read(refusals.LIST_OPERATIONS, _path(subscription, "operations"), empty=True)
+
+    def operation(self, subscription: str, operation_id: str) -> JsonValue:
+        """Read one operation, where the configured generation has it."""
+        path = (
+            f"/saas/operations/{quote(operation_id, safe='')}"
+            if self._config.legacy
+            else _path(subscription, "operations", operation_id)
+        )
+        return self._read(refusals.GET_OPERATION, path)
+
+    def acknowledge(self, subscription: str, operation_id: str, status: Literal["Success", "Failure"]) -> None:
+        """Accept or refuse an operation. The same word again changes nothing, so that it may be repeated."""
+        response = self._send(
+            refusals.UPDATE_OPERATION,
+            "PATCH",
+            _path(subscription, "operations", operation_id),
+            repeatable=True,
+            json={"status": status},
+            expect=(200, 202, 204),
+        )
+        _not_a_proxy(refusals.UPDATE_OPERATION, response)
+
+    def _read(
+        self,
+        operation: str,
+        path: str,
+        *,
+        method: str = "GET",
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        empty: bool = False,
+    ) -> JsonValue:
+        response = self._send(operation, method, path, repeatable=True, query=query, headers=headers)
+        return _json(operation, response, empty=empty)
+
+    def _start(
+        self,
+        operation: str,
+        method: str,
+        subscription: str,
+        body: dict[str, JsonValue] | None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        etag: str | None = None,
+    ) -> str:
+        # A weak ETag must not be compared (RFC 9110, section 13.1.1).
+        match = {"If-Match": etag} if etag and not etag.startswith("W/") else {}
+        response = self._send(
+            operation,
+            method,
+            _path(subscription),
+            repeatable=False,
+            headers={**(headers or {}), **match},
+            json=body,
+            expect=(200, 202),
+        )
+        _not_a_proxy(operation, response)
+        return accepted_operation_id(dict(response.headers))
+
+    def _send(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        *,
+        repeatable: bool,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        json: dict[str, JsonValue] | None = None,
+        expect: Collection[int] = (200,),
+    ) -> Response:
+        # No x-ms-requestid is sent: the one of the answer then is the id of the operation that was started.
+        return self._http.send(
+            operation,
+            method,
+            path,
+            repeatable=repeatable,
+            query={"api-version": self._config.api_version, **(query or {})},
+            headers={"Accept": "application/json", "x-ms-correlationid": str(uuid4()), **(headers or {})},
+            json=json,
+            expect=expect,
+        )
+
+
+def _path(subscription: str, *rest: str) -> str:
+    return "/".join((ROOT, *(quote(part, safe="") for part in (subscription, *rest))))
+
+
+def _classify(operation: str, response: Response, *, clock: Clock) -> MarketplaceError:
+    return refusals.classify(operation, response, now=clock.now())
+
+
+def _json(operation: str, response: Response, *, empty: bool = False) -> JsonValue:
+    """Return the body as JSON.
+
+    Args:
+        operation: The call, for the error.
+        response: The answer.
+        empty: Whether an empty body is an answer (Microsoft's for an empty list).
+
+    Raises:
+        UnavailableError: It is none: what a proxy says must never be read as an empty list.
+    """
+    if not response.body.strip() and empty:
+        return None
+    body = response.json()
+    if not isinstance(body, dict | list):
+        raise _unreadable(operation, response)
+    return body
+
+
+def _not_a_proxy(operation: str, response: Response) -> None:
+    """Check the answer to a write, which may be empty or plain text ("OK"), but is no HTML page.
+
+    Raises:
+        UnavailableError: It is one; whether the write was done is then unknown.
+    """
+    if response.body.lstrip().startswith(b"<"):
+        raise _unreadable(operation, response)
+
+
+def _unreadable(operation: str, response: Response) -> UnavailableError:
+    return UnavailableError(
+        "Azure's answer cannot be read; it seems to come from something in between.",
+        marketplace=refusals.NAME,
+        operation=operation,
+        http_status=response.status,
+        request_id=response.headers.get("x-ms-requestid"),
+        remedy="Try again later.",
+    )

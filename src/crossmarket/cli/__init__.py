@@ -1,0 +1,1 @@
+"""The command line: thin calls of `crossmarket.Market`, as tables for people and as JSON for programs."""

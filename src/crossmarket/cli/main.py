@@ -1,0 +1,393 @@
+"""The commands."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from typing import Annotated
+
+import typer
+
+from crossmarket.cli.output import (
+    NO,
+    OK,
+    Json,
+    fail,
+    market,
+    print_facts,
+    print_json,
+    print_table,
+    progress,
+    reports_errors,
+)
+
+EPILOG = (
+    "Settings come from the environment (CROSSMARKET_...) and from crossmarket.toml. "
+    "Exit codes: 0 done or allowed, 1 error, 2 wrong command line, 3 no (not allowed, or something was found)."
+)
+
+app = typer.Typer(
+    name="crossmarket",
+    help="Sell one SaaS product on several cloud marketplaces. Begin with: crossmarket demo",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+database = typer.Typer(help="The tables: look at them, make them, bring them to this version.", no_args_is_help=True)
+app.add_typer(database, name="db")
+
+SubscriptionId = Annotated[str, typer.Argument(metavar="SUBSCRIPTION", help="Our id of the subscription.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("crossmarket"))
+        raise typer.Exit(OK)
+
+
+@app.callback()
+def main(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Hold the options that go before a command."""
+
+
+@app.command()
+@reports_errors
+def demo(
+    keep: Annotated[str, typer.Option(help="Keep the database in this SQLite file.", metavar="FILE")] = "",
+    as_json: Json = False,
+) -> None:
+    """Play one purchase on every installed marketplace, with emulators on this machine. Needs no account."""
+    from crossmarket.cli.demo import play
+
+    play(keep=keep, as_json=as_json)
+
+
+@app.command()
+@reports_errors
+def emulate(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[MARKETPLACE]...", help="Default: all.")] = None,
+    port: Annotated[int, typer.Option(help="Port of the first emulator; the others follow. 0: free ports.")] = 8700,
+    landing_url: Annotated[
+        str, typer.Option(help="The seller's landing pages; {marketplace} stands for the name.")
+    ] = "http://127.0.0.1:8000/land/{marketplace}",
+) -> None:
+    """Run the marketplaces' emulators together until Ctrl-C, and print the settings that point at them."""
+    from crossmarket.cli.emulate import run_emulators
+
+    run_emulators(names or [], port=port, landing_url=landing_url)
+
+
+@app.command()
+@reports_errors
+def providers(
+    generations: Annotated[bool, typer.Option("--generations", help="Show every generation of the APIs.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the installed providers, what their marketplaces can do, and which of them cannot be loaded."""
+    from crossmarket.cli.providers import overview, show
+
+    rows = overview()
+    if as_json:
+        print_json(rows)
+    else:
+        show(rows, generations=generations)
+    if any(row["error"] for row in rows):
+        raise typer.Exit(NO)
+
+
+@app.command()
+@reports_errors
+def doctor(as_json: Json = False) -> None:
+    """Examine settings, credentials, reachability and catalog; say for each finding what to do about it."""
+    from crossmarket.doctor import examine
+
+    with progress("Examining"):
+        findings = list(examine())
+    if as_json:
+        print_json(findings)
+    else:
+        marks = {"ok": "ok", "warning": "WARNING", "error": "ERROR"}
+        for finding in findings:
+            typer.echo(f"{marks[finding.level]:8} {finding.subject}: {finding.message}")
+            if finding.remedy:
+                typer.echo(f"{'':8} -> {finding.remedy}")
+    if any(finding.level == "error" for finding in findings):
+        raise typer.Exit(NO)
+
+
+@app.command()
+@reports_errors
+def land(
+    marketplace: Annotated[str, typer.Argument(help="aws, azure, yandex or another provider's name.")],
+    token: Annotated[
+        str, typer.Argument(help="The landing token; - reads it from the standard input, unseen by others.")
+    ] = "-",  # noqa: S107 - the sign for the standard input
+    as_json: Json = False,
+) -> None:
+    """Exchange a landing token. Nothing is billed. The sealed landing that it prints is for `activate`."""
+    raw = sys.stdin.readline() if token == "-" else token
+    with market() as opened, progress(f"Asking {marketplace}"):
+        landing = opened.land(marketplace, raw)
+        sealed = landing.seal()
+    subscription = landing.subscription
+    if as_json:
+        print_json(
+            {
+                "marketplace": landing.marketplace,
+                "subscription": subscription,
+                "hints": landing.hints,
+                "returning": landing.returning,
+                "sealed": sealed,
+            }
+        )
+        return
+    print_facts(
+        {
+            "marketplace": landing.marketplace,
+            "subscription": subscription.id if subscription else "proven only at activation",
+            "status": subscription.status.value if subscription else None,
+            "plan": subscription.plan if subscription else None,
+            "account": subscription.account if subscription else None,
+            "hints": landing.hints,
+            "sealed": sealed,
+        }
+    )
+    target = subscription.id if subscription else "-"
+    typer.echo(f"\nNext: crossmarket activate {target} --account ACCOUNT" + ("" if subscription else " < sealed"))
+
+
+@app.command()
+@reports_errors
+def activate(
+    landing: Annotated[
+        str, typer.Argument(help="A subscription's id, or a sealed landing; - reads it from the standard input.")
+    ],
+    account: Annotated[str, typer.Option(help="Your own account that the subscription is for.")],
+    as_json: Json = False,
+) -> None:
+    """Tell the marketplace that the account is set up, and bind the account. Billing starts here."""
+    text = sys.stdin.readline().strip() if landing == "-" else landing
+    with market() as opened, progress("Activating"):
+        target = text if _looks_like_id(text) else opened.unseal(text)
+        subscription = opened.activate(target, account)
+    if as_json:
+        print_json(subscription)
+    else:
+        _print_subscription(subscription)
+
+
+@app.command()
+@reports_errors
+def subscriptions(
+    account: Annotated[str | None, typer.Option(help="Only those of this account.")] = None,
+    marketplace: Annotated[str | None, typer.Option(help="Only those on this marketplace.")] = None,
+    status: Annotated[str | None, typer.Option(help="pending, active, suspended, ended or unknown.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    after: Annotated[str | None, typer.Option(help="Only those after this id: the last of the page before.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the stored subscriptions, oldest first."""
+    with market() as opened:
+        found = opened.subscriptions(account=account, marketplace=marketplace, status=status, limit=limit, after=after)
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("subscription", "marketplace", "account", "status", "access", "plan", "quantities", "ends", "version"),
+        [
+            (s.id, s.marketplace, s.account, s.status.value, s.access, s.plan, s.quantities, s.ends_at, s.version)
+            for s in found
+        ],
+        empty="There are no subscriptions.",
+    )
+    if len(found) == limit:
+        typer.echo(f"More may follow: --after {found[-1].id}")
+
+
+@app.command()
+@reports_errors
+def show(subscription: SubscriptionId, as_json: Json = False) -> None:
+    """Show one subscription, all that is known of it."""
+    with market() as opened:
+        found = opened.subscription(subscription)
+    if as_json:
+        print_json(found)
+    else:
+        _print_subscription(found)
+
+
+@app.command()
+@reports_errors
+def history(subscription: SubscriptionId, as_json: Json = False) -> None:
+    """Show the versions of one subscription, and what was done to it and why."""
+    from crossmarket.reconcile import changes_between
+
+    with market() as opened:
+        versions, entries = opened.history(subscription), opened.audit(subscription)
+    if as_json:
+        print_json({"versions": versions, "audit": entries})
+        return
+    changed: list[str] = ["first stored"]
+    for before, after in itertools.pairwise(versions):
+        changed.append(", ".join(change.field for change in changes_between(before, after)))
+    print_table(
+        ("version", "stored", "status", "account", "changed"),
+        [(v.version, v.updated_at, v.status.value, v.account, c) for v, c in zip(versions, changed, strict=True)],
+        empty="There are no versions.",
+    )
+    print_table(
+        ("when", "what", "why", "account", "version"),
+        [(e.at, e.action, e.origin, e.account, e.version) for e in entries],
+        empty="Nothing was done to it.",
+    )
+
+
+@app.command()
+@reports_errors
+def check(
+    account: Annotated[str, typer.Argument(help="Your own account.")],
+    feature: Annotated[str, typer.Argument(help="A feature of the catalog.")],
+    quantity: Annotated[float, typer.Option(help="How much of it is needed in all.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Answer whether an account may use a feature now. Ends with 0 for yes and with 3 for no."""
+    with market() as opened:
+        decision = opened.check(account, feature, int(quantity) if quantity.is_integer() else quantity)
+    if as_json:
+        print_json(decision)
+    else:
+        print_facts(
+            {
+                "answer": "yes" if decision else "no",
+                "reason": decision.reason.value,
+                "message": decision.message,
+                "limit": decision.limit,
+                "ends": decision.ends_at,
+                "source": decision.source,
+                "subscriptions": decision.subscriptions,
+                "help": decision.help_url,
+            }
+        )
+    if not decision:
+        raise typer.Exit(NO)
+
+
+@app.command()
+@reports_errors
+def entitlements(account: Annotated[str, typer.Argument(help="Your own account.")], as_json: Json = False) -> None:
+    """List all features that an account may use now, across marketplaces."""
+    with market() as opened:
+        granted = opened.entitlements(account)
+    if as_json:
+        print_json(granted)
+        return
+    print_table(
+        ("feature", "limit", "value", "ends", "marketplaces"),
+        [(e.feature, e.limit, e.value, e.ends_at, e.marketplaces) for e in granted],
+        empty="The account has no entitlements.",
+    )
+
+
+@app.command()
+@reports_errors
+def reconcile(
+    subscription: Annotated[str | None, typer.Argument(help="Our id; without it, all that have not ended.")] = None,
+    marketplace: Annotated[str | None, typer.Option(help="Only those on this marketplace.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Read the truth from the marketplaces, store what differs, and say what that was."""
+    from crossmarket.reconcile import Report
+
+    with market() as opened, progress("Reading the marketplaces"):
+        if subscription is not None:
+            drift = opened.reconcile(subscription)
+            report = Report(checked=1, drift=(drift,) if drift.kind != "none" else ())
+        else:
+            report = opened.reconcile_all(marketplace)
+    if as_json:
+        print_json(report)
+    else:
+        print_table(
+            ("subscription", "marketplace", "found", "fields", "error"),
+            [(d.subscription, d.marketplace, d.kind, [c.field for c in d.changes], d.error) for d in report.drift],
+            empty=f"{report.checked} read; nothing differs.",
+        )
+        for name, error in report.errors.items():
+            typer.echo(f"{name}: {error}", err=True)
+    if report.errors or any(drift.error for drift in report.drift):
+        raise typer.Exit(NO)
+
+
+@database.command("status")
+@reports_errors
+def database_status(as_json: Json = False) -> None:
+    """Say which revision the tables have and which one this version needs. Ends with 3 where they differ."""
+    from crossmarket import settings
+    from crossmarket.store.sql import SqlStore
+
+    store = SqlStore(settings.load().database_url.get_secret_value())
+    present, needed = store.revision()
+    store.close()
+    if as_json:
+        print_json({"present": present, "needed": needed, "current": present == needed})
+    else:
+        print_facts({"present": present or "no tables", "needed": needed, "current": present == needed})
+    if present != needed:
+        raise typer.Exit(NO)
+
+
+@database.command("upgrade")
+@reports_errors
+def database_upgrade(as_json: Json = False) -> None:
+    """Make the tables, or bring them to this version. Doing it again changes nothing."""
+    from crossmarket import settings
+    from crossmarket.store.sql import SqlStore
+
+    store = SqlStore(settings.load().database_url.get_secret_value())
+    before, _ = store.revision()
+    with progress("Upgrading"):
+        store.prepare(upgrade=True)
+    after, _ = store.revision()
+    store.close()
+    if as_json:
+        print_json({"before": before, "after": after})
+    else:
+        typer.echo(
+            f"The tables are at {after}" + (" already." if before == after else f" (before: {before or 'none'}).")
+        )
+
+
+def run() -> None:
+    """Run the command line."""
+    app(prog_name="crossmarket")
+
+
+def _looks_like_id(text: str) -> bool:
+    import uuid
+
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _print_subscription(found: object) -> None:
+    from crossmarket.models import Subscription
+
+    if not isinstance(found, Subscription):
+        fail("there is nothing to show")
+        return
+    hidden = {"provider_state", "aliases", "buyer", "follows"}
+    facts: dict[str, object] = {"id": found.id, "marketplace": found.marketplace, "account": found.account}
+    facts |= {name: value for name, value in found if name not in hidden and name not in facts}
+    facts["buyer"] = found.buyer.id if found.buyer else None
+    print_facts(facts)
