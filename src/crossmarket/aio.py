@@ -24,6 +24,7 @@ from crossmarket.models import Buyer, Decision, Entitlement, Landing, Operation,
 from crossmarket.plugins import MarketplacePlugin
 from crossmarket.provider import Capabilities, Marketplace
 from crossmarket.reconcile import Drift, Report
+from crossmarket.settings import Settings
 from crossmarket.store.contract import AuditEntry
 
 P = ParamSpec("P")
@@ -56,11 +57,12 @@ class Market:
         catalog: Catalog | Mapping[str, Any] | str | Path | None = None,
         clock: Clock | None = None,
         plugins: Collection[MarketplacePlugin] = (),
+        settings: Settings | None = None,
         **arguments: Any,
     ) -> Self:
         """Open a market; see `crossmarket.Market.open`."""
-        opener = partial(sync.Market.open, catalog=catalog, clock=clock, plugins=plugins, **arguments)
-        return cls(await anyio.to_thread.run_sync(opener))
+        given = arguments | {"catalog": catalog, "clock": clock, "plugins": plugins, "settings": settings}
+        return cls(await anyio.to_thread.run_sync(partial(sync.Market.open, **given)))
 
     async def close(self) -> None:
         """Close all connections."""

@@ -16,6 +16,8 @@ from crossmarket.errors import ConfigurationError
 from crossmarket.models import Facts, Frozen, Quantity, Subscription
 from crossmarket.validation import configuration_error, near_miss
 
+DEFAULT_FILE = "catalog.toml"
+
 ONLY_QUANTITY = "quantity"
 """The name under which a marketplace without dimensions keeps its one quantity."""
 
@@ -175,6 +177,21 @@ class Catalog(Frozen):
                 remedy="Put all its ways of sale into one sold_as list.",
             )
         return catalog
+
+    @classmethod
+    def gather(cls, given: Catalog | Mapping[str, Any] | str | Path | None, path: Path | None) -> Catalog:
+        """Return the catalog that is given, or the file at the path, or `catalog.toml` if there is one, or none.
+
+        Raises:
+            ConfigurationError: It cannot be read, or says something that a catalog cannot.
+        """
+        if isinstance(given, Catalog):
+            return given
+        if isinstance(given, Mapping):
+            return cls.parse(given)
+        if given is not None or path is not None:
+            return cls.load(given or path or DEFAULT_FILE)
+        return cls.load(DEFAULT_FILE) if Path(DEFAULT_FILE).exists() else cls()
 
     @property
     def features(self) -> frozenset[str]:

@@ -8,8 +8,8 @@ from typing import Any
 from crossmarket import settings as settings_module
 from crossmarket.catalog import Catalog
 from crossmarket.clock import SystemClock
+from crossmarket.connections import connect
 from crossmarket.errors import ConfigurationError, CrossmarketError, PluginError, StoreError
-from crossmarket.market import connect, load_catalog
 from crossmarket.models import Finding, Status
 from crossmarket.plugins import Registry
 from crossmarket.settings import Settings
@@ -32,7 +32,7 @@ def examine(**arguments: Any) -> Iterator[Finding]:
     yield from _settings(registry)
     catalog = None
     try:
-        catalog = load_catalog(None, settings)
+        catalog = Catalog.gather(None, settings.catalog)
         catalog.check_marketplaces(registry.installed)
     except ConfigurationError as error:
         yield _error("catalog", error)

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import secrets
-import threading
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from crossmarket import access
 from crossmarket import settings as settings_module
 from crossmarket.activation import Activator
 from crossmarket.catalog import Catalog
 from crossmarket.clock import Clock, SystemClock
+from crossmarket.connections import Connections
 from crossmarket.errors import (
     ConflictError,
     InvalidArgumentError,
     PluginError,
     UnknownSubscriptionError,
-    UnsupportedError,
 )
 from crossmarket.landing import land, reopen
 from crossmarket.models import Buyer, Decision, Entitlement, Landing, Operation, Plan, Status, Subscription
 from crossmarket.operation import wait_for
 from crossmarket.plugins import MarketplacePlugin, Registry
 from crossmarket.provider import (
-    POWERS,
     Cancels,
     Capabilities,
     ChangesPlan,
@@ -42,9 +40,6 @@ from crossmarket.reconcile import Drift, Recorder, Report, reconcile, reconcile_
 from crossmarket.seal import Sealer
 from crossmarket.settings import Settings
 from crossmarket.store.contract import AuditEntry, Store
-from crossmarket.validation import configuration_error
-
-Power = TypeVar("Power")
 
 OPERATION_SECONDS = 30.0
 """How long a change that the seller asks for is waited for; afterwards a reconcile will tell."""
@@ -65,8 +60,7 @@ class Market:
         self.clock = clock
         self._recorder = Recorder(store, clock)
         self._activator = Activator(store, self._recorder, clock, settings.claim_policy)
-        self._marketplaces: dict[str, Marketplace] = {}
-        self._lock = threading.Lock()
+        self._connections = Connections(registry, settings, clock)
 
     def __repr__(self) -> str:
         return f"Market(providers={list(self.registry.names)})"
@@ -78,11 +72,13 @@ class Market:
         catalog: Catalog | Mapping[str, Any] | str | Path | None = None,
         clock: Clock | None = None,
         plugins: Collection[MarketplacePlugin] = (),
+        settings: Settings | None = None,
         **arguments: Any,
     ) -> Self:
         """Open a market.
 
         Args:
+            settings: All settings, gathered before; else they are gathered here.
             catalog: The catalog, its content, or its path; else the setting.
             clock: What tells the time; else the machine.
             plugins: Providers that need no entry point.
@@ -93,19 +89,16 @@ class Market:
             ConfigurationError: A setting or the catalog is wrong.
             StoreError: The database is missing, older or newer, or out of reach.
         """
-        if isinstance(catalog, str | Path):
-            arguments["catalog"] = catalog
-        settings = settings_module.load(**arguments)
+        settings = settings or settings_module.load(**arguments)
         registry = Registry(settings.providers, plugins)
-        book = load_catalog(catalog, settings)
+        book = Catalog.gather(catalog, settings.catalog)
         book.check_marketplaces(registry.installed)
         store = _open_store(settings)
         return cls(settings=settings, store=store, catalog=book, registry=registry, clock=clock or SystemClock())
 
     def close(self) -> None:
         """Close all connections. The market may be used again afterwards."""
-        for marketplace in self._marketplaces.values():
-            marketplace.close()
+        self._connections.close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -127,7 +120,7 @@ class Market:
             MarketplaceError: The marketplace cannot be asked.
             UnknownMarketplaceError: There is no such provider.
         """
-        provider = self._provider(marketplace)
+        provider = self._connections[marketplace]
         landing = land(provider, token, store=self.store, recorder=self._recorder, clock=self.clock)
         return self._sealable(landing)
 
@@ -159,7 +152,7 @@ class Market:
         if isinstance(landing, str):
             known = self._subscription(landing)
             landing = Landing(marketplace=known.marketplace, subscription=known)
-        provider = self._provider(landing.marketplace)
+        provider = self._connections[landing.marketplace]
         return self._present(self._activator.activate(provider, landing, account))
 
     def check(self, account: str, feature: str, quantity: float = 1) -> Decision:
@@ -249,7 +242,7 @@ class Market:
             UnknownSubscriptionError: There is none of that id.
         """
         known = self._subscription(subscription_id)
-        return reconcile(self._provider(known.marketplace), self._recorder, known)
+        return reconcile(self._connections[known.marketplace], self._recorder, known)
 
     def reconcile_all(self, marketplace: str | None = None) -> Report:
         """Read the truth of all subscriptions that have not ended, and find those that we do not know of.
@@ -261,7 +254,7 @@ class Market:
         for name in [marketplace] if marketplace else self.registry.names:
             held = [item for item in self.store.list(marketplace=name) if item.status is not Status.ENDED]
             try:
-                provider = self._provider(name)
+                provider = self._connections[name]
             except PluginError as error:
                 reports.append(Report(checked=0, errors={name: str(error)}))
                 continue
@@ -274,7 +267,7 @@ class Market:
 
     def capabilities(self, marketplace: str) -> Capabilities:
         """Return what a marketplace can do, in the configured generation of its API."""
-        return self._provider(marketplace).capabilities
+        return self._connections[marketplace].capabilities
 
     def plans(self, subscription_id: str) -> list[Plan]:
         """Return the plans that the marketplace offers to the buyer of a subscription.
@@ -283,7 +276,7 @@ class Market:
             UnsupportedError: The marketplace does not tell.
         """
         known = self._subscription(subscription_id)
-        return list(self._power(known, ListsPlans).list_plans(known))
+        return list(self._connections.power(known, ListsPlans).list_plans(known))
 
     def buyer(self, subscription_id: str) -> Buyer:
         """Ask the marketplace what it tells about the buyer.
@@ -292,7 +285,7 @@ class Market:
             UnsupportedError: The marketplace tells nothing beyond the subscription.
         """
         known = self._subscription(subscription_id)
-        return self._power(known, TellsBuyer).buyer(known)
+        return self._connections.power(known, TellsBuyer).buyer(known)
 
     def operations(self, subscription_id: str) -> list[Operation]:
         """Return what the marketplace has still to do for a subscription.
@@ -301,7 +294,7 @@ class Market:
             UnsupportedError: The marketplace does not tell.
         """
         known = self._subscription(subscription_id)
-        return list(self._power(known, HasOperations).list_operations(known))
+        return list(self._connections.power(known, HasOperations).list_operations(known))
 
     def change_plan(self, subscription_id: str, plan: str) -> Subscription:
         """Change the plan on the marketplace, with the buyer's consent, and return what came of it.
@@ -315,7 +308,7 @@ class Market:
             ConflictError: The marketplace refused or failed it, or does something else for it just now.
         """
         known = self._subscription(subscription_id)
-        power = self._power(known, ChangesPlan)
+        power = self._connections.power(known, ChangesPlan)
         return self._carry_out(known, lambda: power.change_plan(known, plan))
 
     def change_quantity(self, subscription_id: str, quantity: int) -> Subscription:
@@ -329,7 +322,7 @@ class Market:
         if isinstance(quantity, bool) or not isinstance(quantity, int) or quantity < 1:
             raise InvalidArgumentError("The quantity must be a whole number from 1 up.", field="quantity")
         known = self._subscription(subscription_id)
-        power = self._power(known, ChangesQuantity)
+        power = self._connections.power(known, ChangesQuantity)
         return self._carry_out(known, lambda: power.change_quantity(known, quantity))
 
     def cancel(self, subscription_id: str) -> Subscription:
@@ -339,7 +332,7 @@ class Market:
             UnsupportedError: The seller cannot do that there.
         """
         known = self._subscription(subscription_id)
-        power = self._power(known, Cancels)
+        power = self._connections.power(known, Cancels)
         return self._carry_out(known, lambda: power.cancel(known))
 
     def marketplace(self, name: str) -> Marketplace:
@@ -350,28 +343,11 @@ class Market:
             PluginError: It cannot be loaded.
             ConfigurationError: Its options are missing or wrong.
         """
-        return self._provider(name)
-
-    def _provider(self, name: str) -> Marketplace:
-        with self._lock:
-            if name not in self._marketplaces:
-                self._marketplaces[name] = connect(self.registry[name], self.settings, self.clock)
-            return self._marketplaces[name]
-
-    def _power(self, known: Subscription, protocol: type[Power]) -> Power:
-        provider = self._provider(known.marketplace)
-        power = next(name for name, kind in POWERS.items() if kind is protocol)
-        if not getattr(provider.capabilities, power) or not isinstance(provider, protocol):
-            raise UnsupportedError(
-                f"{known.marketplace} has no power '{power}' for the seller.",
-                field="marketplace",
-                remedy="See Market.capabilities(), or the command: crossmarket providers",
-            )
-        return provider
+        return self._connections[name]
 
     def _carry_out(self, known: Subscription, ask: Callable[[], Operation]) -> Subscription:
         """Ask for an operation, wait for it a while, and read the truth afterwards."""
-        provider = self._provider(known.marketplace)
+        provider = self._connections[known.marketplace]
         operation = ask()
         if isinstance(provider, HasOperations) and provider.capabilities.operations:
             operation = wait_for(
@@ -418,37 +394,6 @@ class Market:
             SecretStr(self.store.constant("landing_key", lambda: secrets.token_urlsafe(32))),
         )
         return Sealer(keys, clock=self.clock, lifetime=self.settings.landing_seconds)
-
-
-def connect(plugin: MarketplacePlugin, settings: Settings, clock: Clock) -> Marketplace:
-    """Make a marketplace from the options in the settings, without I/O.
-
-    Raises:
-        ConfigurationError: An option is missing, unknown or wrong.
-    """
-    name = settings_module.normal_name(plugin.name)
-    try:
-        config = plugin.config.model_validate(settings.options.get(name, {}), context={"clock": clock})
-    except ValidationError as error:
-        prefix = f"{settings_module.PREFIX}{name.upper()}__"
-        raise configuration_error(error, plugin.config, source=f"the options of {plugin.name}", prefix=prefix) from None
-    return plugin.connect(config)
-
-
-def load_catalog(given: Catalog | Mapping[str, Any] | str | Path | None, settings: Settings) -> Catalog:
-    """Return the catalog that was given, or that the settings name, or an empty one.
-
-    Raises:
-        ConfigurationError: It cannot be read, or says something that a catalog cannot.
-    """
-    if isinstance(given, Catalog):
-        return given
-    if isinstance(given, Mapping):
-        return Catalog.parse(given)
-    if settings.catalog is not None:
-        return Catalog.load(settings.catalog)
-    default = Path(settings_module.DEFAULT_CATALOG)
-    return Catalog.load(default) if default.exists() else Catalog()
 
 
 def _open_store(settings: Settings) -> Store:

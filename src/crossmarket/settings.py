@@ -20,7 +20,6 @@ from crossmarket.validation import configuration_error, near_miss
 
 PREFIX = "CROSSMARKET_"
 DEFAULT_FILE = "crossmarket.toml"
-DEFAULT_CATALOG = "catalog.toml"
 NOT_OURS = ("CROSSMARKET_CONFIG", "CROSSMARKET_CONTRACTS", "CROSSMARKET_LIVE", "CROSSMARKET_TEST_")
 """Environment variables with our prefix that are no settings of a market."""
 
@@ -88,10 +87,24 @@ class Settings(BaseSettings):
         )
 
 
-def load(**arguments: Any) -> Settings:
+class _Given(Settings):
+    """Settings from arguments alone."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - part of the signature
+        init_settings: PydanticBaseSettingsSource,
+        **_: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def load(*, only_arguments: bool = False, **arguments: Any) -> Settings:
     """Gather the settings.
 
     Args:
+        only_arguments: Leave the environment and the file aside.
         arguments: Settings by name, which go before the environment and the file; a mapping under a name that
             is no setting's holds the options of the provider of that name.
 
@@ -110,7 +123,7 @@ def load(**arguments: Any) -> Settings:
             )
         own.setdefault("options", {})[normal_name(name)] = dict(value)
     try:
-        return Settings(**own)
+        return _Given(**own) if only_arguments else Settings(**own)
     except ValidationError as error:
         raise configuration_error(error, Settings, source="the settings", prefix=PREFIX) from None
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from crossmarket.cli.database import database
 from crossmarket.cli.output import (
     NO,
     OK,
@@ -35,7 +36,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-database = typer.Typer(help="The tables: look at them, make them, bring them to this version.", no_args_is_help=True)
 app.add_typer(database, name="db")
 
 SubscriptionId = Annotated[str, typer.Argument(metavar="SUBSCRIPTION", help="Our id of the subscription.")]
@@ -133,7 +133,7 @@ def land(
     as_json: Json = False,
 ) -> None:
     """Exchange a landing token. Nothing is billed. The sealed landing that it prints is for `activate`."""
-    raw = sys.stdin.readline() if token == "-" else token
+    raw = sys.stdin.readline() if token == "-" else token  # noqa: S105 - as above
     with market() as opened, progress(f"Asking {marketplace}"):
         landing = opened.land(marketplace, raw)
         sealed = landing.seal()
@@ -324,45 +324,6 @@ def reconcile(
             typer.echo(f"{name}: {error}", err=True)
     if report.errors or any(drift.error for drift in report.drift):
         raise typer.Exit(NO)
-
-
-@database.command("status")
-@reports_errors
-def database_status(as_json: Json = False) -> None:
-    """Say which revision the tables have and which one this version needs. Ends with 3 where they differ."""
-    from crossmarket import settings
-    from crossmarket.store.sql import SqlStore
-
-    store = SqlStore(settings.load().database_url.get_secret_value())
-    present, needed = store.revision()
-    store.close()
-    if as_json:
-        print_json({"present": present, "needed": needed, "current": present == needed})
-    else:
-        print_facts({"present": present or "no tables", "needed": needed, "current": present == needed})
-    if present != needed:
-        raise typer.Exit(NO)
-
-
-@database.command("upgrade")
-@reports_errors
-def database_upgrade(as_json: Json = False) -> None:
-    """Make the tables, or bring them to this version. Doing it again changes nothing."""
-    from crossmarket import settings
-    from crossmarket.store.sql import SqlStore
-
-    store = SqlStore(settings.load().database_url.get_secret_value())
-    before, _ = store.revision()
-    with progress("Upgrading"):
-        store.prepare(upgrade=True)
-    after, _ = store.revision()
-    store.close()
-    if as_json:
-        print_json({"before": before, "after": after})
-    else:
-        typer.echo(
-            f"The tables are at {after}" + (" already." if before == after else f" (before: {before or 'none'}).")
-        )
 
 
 def run() -> None:

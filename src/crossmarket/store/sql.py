@@ -145,8 +145,9 @@ class SqlStore:
         """See `Store.constant`; `make` may be called although another process wins."""
         found = self._constant(name)
         if found is None:
+            values = {"name": name, "value": make()}
             with self._database.writing() as connection:
-                connection.execute(self._upserts.constant, {"name": name, "value": make()})
+                connection.execute(self._upserts.constant, values)
             found = self._constant(name)
         assert found is not None  # noqa: S101 - constants are never taken away
         return found

@@ -39,7 +39,7 @@ subscriptions = Table(
     PrimaryKeyConstraint("id", name="crossmarket_subscriptions_pkey"),
     Index("crossmarket_subscriptions_standing", "marketplace", "status", "id"),
 )
-"""The newest version of each. `observed_at` and `stale_since` move between versions: here they hold, not in `data`."""
+"""The newest version of each. `observed_at` and `stale_since` hold here, and not in `data`: they may move alone."""
 
 snapshots = Table(
     "crossmarket_snapshots",

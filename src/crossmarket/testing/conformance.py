@@ -18,28 +18,27 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import BaseModel, SecretStr
 
 from crossmarket.errors import ConflictError, InvalidTokenError, MarketplaceError, UnsupportedError
 from crossmarket.market import Market
-from crossmarket.models import Landing, Status, Subscription
-from crossmarket.plugins import API_VERSION, MarketplacePlugin
-from crossmarket.provider import POWERS, Marketplace
+from crossmarket.models import Status, Subscription
+from crossmarket.plugins import API_VERSION
+from crossmarket.provider import POWERS
+from crossmarket.settings import normal_name
 from crossmarket.testing.clock import FakeClock
-from crossmarket.testing.emulator import Emulator, LandingRequest
 from crossmarket.testing.faults import Fault
-from crossmarket.testing.server import serve
+from crossmarket.testing.shop import ACCOUNT, Shop, Subject, open_market, open_shop, token_of
 
-ACCOUNT = "acct_1"
 OTHER_ACCOUNT = "acct_2"
 LIVE = "CROSSMARKET_LIVE"
+NOWHERE = "http://127.0.0.1:9"
+"""An address at which nothing listens."""
 
 FAULTS = (
     Fault(kind="status", status=429, retry_after=1),
@@ -52,76 +51,6 @@ FAULTS = (
     Fault(kind="reset"),
     Fault(kind="malformed"),
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """What is tested.
-
-    Attributes:
-        plugin: The provider.
-        emulator: Makes its emulator, on the given clock.
-        options: Options beyond those that the emulator gives, such as an API generation.
-        arguments: Arguments of the buyer's actions that need some, by action, such as
-            `{"change_plan": {"plan": "platinum"}}`.
-        purchase: Arguments of every purchase.
-    """
-
-    plugin: MarketplacePlugin
-    emulator: Callable[[FakeClock], Emulator]
-    options: Mapping[str, Any] = field(default_factory=dict)
-    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    purchase: Mapping[str, Any] = field(default_factory=dict)
-
-
-class Shop:
-    """A market and an emulator that face each other over HTTP."""
-
-    def __init__(self, subject: Subject, market: Market, emulator: Emulator) -> None:
-        self.subject = subject
-        self.market = market
-        self.emulator = emulator
-        self.name = subject.plugin.name
-
-    @property
-    def provider(self) -> Marketplace:
-        """The connected marketplace."""
-        return self.market.marketplace(self.name)
-
-    def buy(self) -> str:
-        """Buy, and return the purchase's id on the marketplace."""
-        return self.emulator.buy(**self.subject.purchase)
-
-    def token(self, purchase: str) -> str:
-        """Open the landing link as the buyer, and return the token that it brings."""
-        request = self.emulator.landing(purchase)
-        return token_of(request, self.provider.capabilities.landing_parameter)
-
-    def land(self, purchase: str) -> Landing:
-        """Come to the landing page with a fresh token."""
-        return self.market.land(self.name, self.token(purchase))
-
-    def activate(self, purchase: str, account: str = ACCOUNT) -> Subscription:
-        """Land and activate."""
-        return self.market.activate(self.land(purchase), account)
-
-    def act(self, purchase: str, action: str) -> None:
-        """Do one of the buyer's actions, or skip the test where the buyer cannot."""
-        if not self.emulator.can(action):
-            pytest.skip(f"on {self.name} the buyer cannot {action}")
-        self.emulator.act(purchase, action, **self.subject.arguments.get(action, {}))
-
-    def reread(self, subscription: Subscription) -> Subscription:
-        """Read the truth again, and return what is stored then."""
-        drift = self.market.reconcile(subscription.id)
-        assert drift.error is None, drift.error
-        return self.market.subscription(subscription.id)
-
-
-def token_of(request: LandingRequest, parameter: str) -> str:
-    """Return the token that a landing request carries."""
-    assert parameter in request.fields, f"the landing request has no field '{parameter}': {list(request.fields)}"
-    return request.fields[parameter]
 
 
 class MarketplaceConformance:
@@ -137,10 +66,8 @@ class MarketplaceConformance:
         """Open a market whose marketplace is the emulator."""
         if os.environ.get(LIVE):
             pytest.skip(f"needs the buyer's side, and {LIVE} is set")
-        clock = FakeClock()
-        emulator = subject.emulator(clock)
-        with serve(emulator.app) as url, self._open(subject, emulator, url, clock, tmp_path) as market:
-            yield Shop(subject, market, emulator)
+        with open_shop(subject, tmp_path) as shop:
+            yield shop
 
     @pytest.fixture
     def anywhere(self, subject: Subject, tmp_path: Path) -> Iterator[Market]:
@@ -152,26 +79,8 @@ class MarketplaceConformance:
             with Market.open(plugins=[subject.plugin], database_url=f"sqlite:///{tmp_path}/live.db") as market:
                 yield market
             return
-        clock = FakeClock()
-        emulator = subject.emulator(clock)
-        with serve(emulator.app) as url, self._open(subject, emulator, url, clock, tmp_path) as market:
-            yield market
-
-    @staticmethod
-    def _open(subject: Subject, emulator: Emulator, url: str, clock: FakeClock, folder: Path) -> Market:
-        options = {
-            **emulator.options(url),
-            "connect_timeout": "1",
-            "read_timeout": "0.5",
-            **subject.options,
-        }
-        return Market.open(
-            plugins=[subject.plugin],
-            database_url=f"sqlite:///{folder}/conformance.db",
-            clock=clock,
-            catalog={"plan": [{"name": "any", "features": {"on": True}, "sold_as": [{"marketplace": emulator.name}]}]},
-            options={subject.plugin.name.replace("-", "_"): options},
-        )
+        with open_shop(subject, tmp_path) as shop:
+            yield shop.market
 
     # What it announces
 
@@ -336,7 +245,7 @@ class MarketplaceConformance:
         token = shop.token(shop.buy())
         landing = shop.market.land(shop.name, token)
         subscription = shop.market.activate(landing, ACCOUNT)
-        config = shop.subject.plugin.config.model_validate(shop.market.settings.options[shop.name.replace("-", "_")])
+        config = shop.subject.plugin.config.model_validate(shop.market.settings.options[normal_name(shop.name)])
         hidden = [token] + [value.get_secret_value() for value in dict(config).values() if isinstance(value, SecretStr)]
         shown = f"{landing!r} {subscription!r} {config!r} {config} {shop.provider!r} {shop.market!r} {caplog.text}"
         shown += repr(shop.market.settings)
@@ -507,13 +416,12 @@ class MarketplaceConformance:
         """Nothing listens: a retryable MarketplaceError, quickly."""
         if os.environ.get(LIVE):
             pytest.skip("the real one is in reach")
-        clock = FakeClock()
-        emulator = subject.emulator(clock)
+        emulator = subject.emulator(FakeClock())
         token = token_of(
             emulator.landing(emulator.buy(**subject.purchase)),
             next(iter(subject.plugin.generations.values())).landing_parameter,
         )
-        with self._open(subject, emulator, "http://127.0.0.1:9", clock, tmp_path) as market:
+        with open_market(subject, emulator, NOWHERE, tmp_path) as market:
             with pytest.raises(MarketplaceError) as caught:
                 market.activate(market.land(subject.plugin.name, token), ACCOUNT)
             assert caught.value.retryable
@@ -529,9 +437,7 @@ class MarketplaceConformance:
         """With nothing in reach, there is an error with a remedy, and no exception."""
         if os.environ.get(LIVE):
             pytest.skip("the real one is in reach")
-        clock = FakeClock()
-        emulator = subject.emulator(clock)
-        with self._open(subject, emulator, "http://127.0.0.1:9", clock, tmp_path) as market:
+        with open_market(subject, subject.emulator(FakeClock()), NOWHERE, tmp_path) as market:
             findings = list(market.marketplace(subject.plugin.name).diagnose())
         errors = [finding for finding in findings if finding.level == "error"]
         assert errors

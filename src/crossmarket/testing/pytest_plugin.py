@@ -29,7 +29,7 @@ def clock() -> FakeClock:
 @pytest.fixture(autouse=True)
 def no_waiting() -> Iterator[None]:
     """Let retries follow one another at once, as many as there are in earnest."""
-    with stamina.set_testing(True, attempts=1000, cap=True):  # noqa: FBT003 - stamina has no name for it
+    with stamina.set_testing(True, attempts=1000, cap=True):
         yield
 
 

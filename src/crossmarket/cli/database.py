@@ -1,0 +1,48 @@
+"""`crossmarket db`: the tables."""
+
+from __future__ import annotations
+
+import typer
+
+from crossmarket.cli.output import NO, Json, print_facts, print_json, progress, reports_errors
+
+database = typer.Typer(help="Look at the tables, make them, bring them to this version.", no_args_is_help=True)
+
+
+@database.command("status")
+@reports_errors
+def database_status(as_json: Json = False) -> None:
+    """Say which revision the tables have and which one this version needs. Ends with 3 where they differ."""
+    from crossmarket import settings
+    from crossmarket.store.sql import SqlStore
+
+    store = SqlStore(settings.load().database_url.get_secret_value())
+    present, needed = store.revision()
+    store.close()
+    if as_json:
+        print_json({"present": present, "needed": needed, "current": present == needed})
+    else:
+        print_facts({"present": present or "no tables", "needed": needed, "current": present == needed})
+    if present != needed:
+        raise typer.Exit(NO)
+
+
+@database.command("upgrade")
+@reports_errors
+def database_upgrade(as_json: Json = False) -> None:
+    """Make the tables, or bring them to this version. Doing it again changes nothing."""
+    from crossmarket import settings
+    from crossmarket.store.sql import SqlStore
+
+    store = SqlStore(settings.load().database_url.get_secret_value())
+    before, _ = store.revision()
+    with progress("Upgrading"):
+        store.prepare(upgrade=True)
+    after, _ = store.revision()
+    store.close()
+    if as_json:
+        print_json({"before": before, "after": after})
+    else:
+        typer.echo(
+            f"The tables are at {after}" + (" already." if before == after else f" (before: {before or 'none'}).")
+        )
