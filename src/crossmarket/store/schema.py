@@ -40,6 +40,8 @@ def prepare(database: Database, *, upgrade: bool | None) -> None:
 
 def revision(database: Database) -> tuple[str | None, str]:
     """Return the revision that the database has (None: no tables) and the one that this version needs."""
+    if database.missing:  # to look must not make it
+        return None, REVISIONS[-1]
     with database.reading() as connection:
         return _found(connection), REVISIONS[-1]
 

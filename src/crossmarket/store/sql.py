@@ -130,15 +130,16 @@ class SqlStore:
         return [records.from_text(AuditEntry, text) for text in texts]
 
     def remember_landing(self, fingerprint: str, subscription_id: str, at: datetime) -> None:
-        """See `Store.remember_landing`; the first subscription stays."""
+        """See `Store.remember_landing`; the first subscription, and the first moment, stay."""
         values = {"fingerprint": fingerprint, "subscription_id": subscription_id, "at": at}
         with self._database.writing() as connection:
             connection.execute(self._upserts.landing, values)
 
-    def recall_landing(self, fingerprint: str) -> str | None:
+    def recall_landing(self, fingerprint: str, *, since: datetime) -> str | None:
         """See `Store.recall_landing`."""
+        values = {"fingerprint": fingerprint, "since": since}
         with self._database.reading() as connection:
-            found: str | None = connection.scalar(statements.RECALL_LANDING, {"fingerprint": fingerprint})
+            found: str | None = connection.scalar(statements.RECALL_LANDING, values)
         return found
 
     def constant(self, name: str, make: Callable[[], str]) -> str:

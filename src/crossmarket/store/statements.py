@@ -24,11 +24,11 @@ FIND = _NEWEST.add_columns(subscriptions.c.id).where(
         )
     )
 )
-HISTORY = (
-    select(snapshots.c.data).where(snapshots.c.subscription_id == bindparam("id")).order_by(snapshots.c.version)
-)
+HISTORY = select(snapshots.c.data).where(snapshots.c.subscription_id == bindparam("id")).order_by(snapshots.c.version)
 AUDIT_OF = select(audit.c.data).where(audit.c.subscription_id == bindparam("id")).order_by(audit.c.id)
-RECALL_LANDING = select(landings.c.subscription_id).where(landings.c.fingerprint == bindparam("fingerprint"))
+RECALL_LANDING = select(landings.c.subscription_id).where(
+    landings.c.fingerprint == bindparam("fingerprint"), landings.c.at >= bindparam("since")
+)
 CONSTANT = select(constants.c.value).where(constants.c.name == bindparam("name"))
 
 ADD = insert(subscriptions)

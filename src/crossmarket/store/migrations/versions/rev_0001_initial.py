@@ -28,9 +28,7 @@ def upgrade() -> None:
         sa.Column("data", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="crossmarket_subscriptions_pkey"),
     )
-    op.create_index(
-        "crossmarket_subscriptions_standing", "crossmarket_subscriptions", ["marketplace", "status", "id"]
-    )
+    op.create_index("crossmarket_subscriptions_standing", "crossmarket_subscriptions", ["marketplace", "status", "id"])
     op.create_table(
         "crossmarket_snapshots",
         sa.Column("subscription_id", key, nullable=False),
@@ -53,9 +51,7 @@ def upgrade() -> None:
         sa.Column("subscription_id", key, nullable=False),
         sa.Column("exact", sa.Boolean(), nullable=False),
         sa.Column("created_at", moment, nullable=False),
-        sa.PrimaryKeyConstraint(
-            "marketplace", "kind", "value", "subscription_id", name="crossmarket_aliases_pkey"
-        ),
+        sa.PrimaryKeyConstraint("marketplace", "kind", "value", "subscription_id", name="crossmarket_aliases_pkey"),
         sa.ForeignKeyConstraint(
             ["subscription_id"],
             ["crossmarket_subscriptions.id"],
