@@ -52,27 +52,32 @@ def standing(subscription: Subscription, now: datetime, policy: AccessPolicy) ->
         case Status.ENDED if subscription.reason in SUPERSEDED and subscription.replaced_by is None:
             return Standing(live=True, reason=DecisionReason.ENTITLED, source="grace")
         case Status.ENDED:
-            return Standing(live=False, reason=DecisionReason.EXPIRED)
+            return _not_live(subscription, DecisionReason.EXPIRED)
+        case Status.SUSPENDED if not policy.suspended_access or subscription.reason is Reason.UNLINKED:
+            return _not_live(subscription, DecisionReason.SUSPENDED)
         case Status.SUSPENDED:
-            kept = policy.suspended_access and subscription.reason is not Reason.UNLINKED
-            return Standing(live=kept, reason=DecisionReason.ENTITLED if kept else DecisionReason.SUSPENDED)
+            return _active(subscription, now, policy)
         case _:
-            return Standing(live=False, reason=DecisionReason.PENDING)
+            return _not_live(subscription, DecisionReason.PENDING)
+
+
+def _not_live(subscription: Subscription, reason: DecisionReason) -> Standing:
+    return Standing(live=False, reason=reason, source="grace" if subscription.stale else "fresh")
 
 
 def _active(subscription: Subscription, now: datetime, policy: AccessPolicy) -> Standing:
     if subscription.starts_at is not None and now < subscription.starts_at:
-        return Standing(live=False, reason=DecisionReason.PENDING)
+        return _not_live(subscription, DecisionReason.PENDING)
     if subscription.cancels_at is not None and now >= subscription.cancels_at:
-        return Standing(live=False, reason=DecisionReason.EXPIRED)
-    doubtful_since = [moment for moment in (subscription.stale_since, _overdue_since(subscription, now)) if moment]
+        return _not_live(subscription, DecisionReason.EXPIRED)
     if subscription.will_renew is False and subscription.ends_at is not None and now >= subscription.ends_at:
-        return Standing(live=False, reason=DecisionReason.EXPIRED)
+        return _not_live(subscription, DecisionReason.EXPIRED)
+    doubtful_since = [moment for moment in (subscription.stale_since, _overdue_since(subscription, now)) if moment]
     if not doubtful_since:
         return Standing(live=True, reason=DecisionReason.ENTITLED)
     if now < min(doubtful_since) + policy.stale_grace or policy.stale_policy == "allow":
         return Standing(live=True, reason=DecisionReason.ENTITLED, source="grace")
-    return Standing(live=False, reason=DecisionReason.STALE)
+    return Standing(live=False, reason=DecisionReason.STALE, source="grace")
 
 
 def _overdue_since(subscription: Subscription, now: datetime) -> datetime | None:
@@ -117,9 +122,7 @@ def decide(
     live = [candidate for candidate in granting if candidate.standing.live]
     enough = [c for c in live if c.grant.limit is None or quantity <= c.grant.limit]
     if enough:
-        # A fresh snapshot is a better ground than a kept one, whatever their limits.
-        fresh = [c for c in enough if c.standing.source == "fresh"]
-        return _decision(DecisionReason.ENTITLED, account, feature, quantity, fresh or enough, catalog)
+        return _decision(DecisionReason.ENTITLED, account, feature, quantity, enough, catalog)
     if live:
         return _decision(DecisionReason.LIMIT_EXCEEDED, account, feature, quantity, live, catalog)
     for reason in (DecisionReason.STALE, DecisionReason.SUSPENDED, DecisionReason.PENDING):
@@ -171,7 +174,7 @@ def check_arguments(account: object, feature: object, quantity: object) -> None:
             raise InvalidArgumentError(f"The {name} must be a text that is not empty.", field=name)
     if isinstance(quantity, bool) or not isinstance(quantity, int | float):
         raise InvalidArgumentError("The quantity must be a number.", field="quantity")
-    if not math.isfinite(quantity) or quantity < 0:
+    if (isinstance(quantity, float) and not math.isfinite(quantity)) or quantity < 0:
         raise InvalidArgumentError("The quantity must be a finite number from 0 up.", field="quantity")
 
 
@@ -196,6 +199,9 @@ def _decision(
     allowed = reason is DecisionReason.ENTITLED
     granting = allowed or reason is DecisionReason.LIMIT_EXCEEDED
     limit = _greatest_limit(held) if granting else None
+    sources = {c.standing.source for c in held}
+    # One fresh snapshot is ground enough to allow; a refusal is doubtful as soon as one of them is.
+    doubtful = sources == {"grace"} if allowed else "grace" in sources
     return Decision(
         allowed=allowed,
         reason=reason,
@@ -204,7 +210,7 @@ def _decision(
         quantity=quantity,
         limit=limit,
         ends_at=_last_end(held) if granting else None,
-        source="grace" if any(c.standing.source == "grace" for c in held) else "fresh",
+        source="grace" if doubtful else "fresh",
         version=max((c.subscription.version for c in held), default=0),
         subscriptions=tuple(c.subscription.id for c in held),
         message=_message(reason, feature, quantity, limit, catalog),
@@ -222,7 +228,7 @@ def _help_url(held: Sequence[_Candidate], catalog: Catalog) -> str | None:
 
 _MESSAGES = {
     DecisionReason.ENTITLED: "The account may use '{feature}'.",
-    DecisionReason.LIMIT_EXCEEDED: "The plan has {limit:g} of '{feature}', and {quantity:g} were asked for.",
+    DecisionReason.LIMIT_EXCEEDED: "The plan has {limit} of '{feature}', and {quantity} were asked for.",
     DecisionReason.NOT_IN_PLAN: "The account's plan does not have '{feature}'.",
     DecisionReason.PENDING: "The subscription is not active yet.",
     DecisionReason.SUSPENDED: "The subscription is suspended on the marketplace.",
@@ -235,4 +241,8 @@ _MESSAGES = {
 def _message(reason: DecisionReason, feature: str, quantity: float, limit: float | None, catalog: Catalog) -> str:
     if reason is DecisionReason.NOT_IN_PLAN and feature not in catalog.features:
         return f"The catalog knows no feature '{feature}'."
-    return _MESSAGES[reason].format(feature=feature, quantity=quantity, limit=limit or 0)
+    return _MESSAGES[reason].format(feature=feature, quantity=_number(quantity), limit=_number(limit or 0))
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from crossmarket.clock import Clock
-from crossmarket.errors import ConflictError, InvalidArgumentError, MarketplaceError
+from crossmarket.errors import ConflictError, CrossmarketError, InvalidArgumentError, MarketplaceError
 from crossmarket.models import Buyer, Facts, Landing, Status, Subscription
 from crossmarket.provider import Activation, Marketplace, TellsBuyer
 from crossmarket.reconcile import Recorder
@@ -42,14 +42,19 @@ class Activator:
         the marketplace confirms later.
 
         Raises:
+            InvalidArgumentError: The account is empty, or the landing was not made by a market.
             ConflictError: Another account holds the subscription and the policy refuses a second one, or it
                 has ended.
             InvalidTokenError: The marketplace proves the token only now, and does not take it.
             MarketplaceError: The marketplace cannot be asked, or refuses; nothing was bound.
         """
-        if not account.strip():
+        if not isinstance(account, str) or not account.strip():
             raise InvalidArgumentError("The account must be a text that is not empty.", field="account")
-        known = landing.subscription or self._recorder.owner(marketplace.name, landing.aliases)
+        if landing.subscription is None and landing.token is None:
+            raise InvalidArgumentError(
+                "The landing stands for nothing.", field="landing", remedy="Pass what Market.land() returned."
+            )
+        known = self._known(marketplace, landing)
         if known is not None:
             self._admit(marketplace, known, account)
         if known is not None and account in known.accounts and known.status is Status.ACTIVE and not landing.token:
@@ -57,7 +62,7 @@ class Activator:
         self._audit("activating", marketplace, known, account)
         request = Activation(
             account=account,
-            known=landing.subscription,
+            known=known if landing.subscription is not None else None,
             token=landing.token,
             idempotency_key=_idempotency_key(marketplace, landing, account),
         )
@@ -72,10 +77,20 @@ class Activator:
             origin="activation",
             action="activated",
             subscription_id=landing.subscription.id if landing.subscription else None,
-            also=self._bind(marketplace, account),
+            also=self._bind(marketplace, account, known),
         )
 
-    def _bind(self, marketplace: Marketplace, account: str) -> Callable[[Subscription], Subscription]:
+    def _known(self, marketplace: Marketplace, landing: Landing) -> Subscription | None:
+        """Return the subscription of a landing as it stands now: another account may have come in between."""
+        if landing.subscription is not None:
+            return self._store.get(landing.subscription.id) or landing.subscription
+        return self._recorder.owner(marketplace.name, landing.aliases)
+
+    def _bind(
+        self, marketplace: Marketplace, account: str, admitted: Subscription | None
+    ) -> Callable[[Subscription], Subscription]:
+        held_by = admitted.accounts if admitted is not None else ()
+
         def bind(subscription: Subscription) -> Subscription:
             now = self._clock.now()
             update: dict[str, object] = {"activated_at": subscription.activated_at or now}
@@ -84,7 +99,12 @@ class Activator:
             elif account not in subscription.accounts:
                 if self._claim_policy == "share":
                     update["shared_with"] = (*subscription.shared_with, account)
-                elif self._taken(subscription) and marketplace.capabilities.landing_proves:
+                elif (
+                    subscription.accounts != held_by  # another account was faster; else it was admitted already
+                    and self._taken(subscription)
+                    and marketplace.capabilities.landing_proves
+                ):
+                    self._audit("claim_refused", marketplace, subscription, account)
                     raise _held_by_another(marketplace)
                 else:
                     # Where only the activation proves the token, the marketplace itself has now moved the
@@ -158,7 +178,7 @@ def _with_buyer(marketplace: Marketplace, facts: Facts) -> Facts:
         return facts
     try:
         told = marketplace.buyer(facts)
-    except MarketplaceError:
+    except CrossmarketError:
         return facts
     known = facts.buyer or Buyer()
     update = {name: value for name, value in dict(told).items() if value is not None and name != "details"}

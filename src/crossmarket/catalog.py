@@ -229,7 +229,11 @@ class Catalog(Frozen):
 
     def knows(self, subscription: Subscription) -> bool:
         """Return whether any line, metering included, is about how this subscription was sold."""
-        return any(line.matches(subscription.marketplace, subscription) for line in self._sold_as())
+        return any(
+            line.matches(subscription.marketplace, subscription)
+            or (isinstance(line, CountedAs) and line.count(subscription.marketplace, subscription) is not None)
+            for line in self._sold_as()
+        )
 
     def plan_names(self, subscription: Subscription) -> tuple[str, ...]:
         """Return the ISV's names of the plans that this subscription was sold as."""

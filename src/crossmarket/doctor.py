@@ -2,53 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from crossmarket import settings as settings_module
 from crossmarket.catalog import Catalog
-from crossmarket.clock import SystemClock
+from crossmarket.clock import Clock, SystemClock
 from crossmarket.connections import connect
 from crossmarket.errors import ConfigurationError, CrossmarketError, PluginError, StoreError
-from crossmarket.models import Finding, Status
-from crossmarket.plugins import Registry
+from crossmarket.models import Finding, Status, Subscription
+from crossmarket.plugins import MarketplacePlugin, Registry
 from crossmarket.settings import Settings
 from crossmarket.store.contract import Store
 from crossmarket.validation import near_miss
 
+UNREAD = timedelta(days=1)
+"""How long a live subscription may go unread before it is worth a word."""
 
-def examine(**arguments: Any) -> Iterator[Finding]:
+PAGE = 1000
+
+
+def examine(
+    *,
+    catalog: Catalog | Mapping[str, Any] | str | Path | None = None,
+    clock: Clock | None = None,
+    plugins: Collection[MarketplacePlugin] = (),
+    **arguments: Any,
+) -> Iterator[Finding]:
     """Look at settings, store, catalog and every provider, and yield what was found.
 
     Args:
-        arguments: As for `Market.open()`.
+        catalog: As for `Market.open()`, and so are the others.
+        clock: What tells the time.
+        plugins: Providers that need no entry point.
+        arguments: Settings by name.
     """
     try:
         settings = settings_module.load(**arguments)
     except ConfigurationError as error:
         yield _error("settings", error)
         return
-    registry = Registry(settings.providers)
+    registry = Registry(settings.providers, plugins)
     yield from _settings(registry)
-    catalog = None
+    book = None
     try:
-        catalog = Catalog.gather(None, settings.catalog)
-        catalog.check_marketplaces(registry.installed)
+        book = Catalog.gather(catalog, settings.catalog)
+        book.check_marketplaces(registry.installed)
     except ConfigurationError as error:
         yield _error("catalog", error)
-    if catalog is not None:
-        yield from _catalog(catalog, registry)
-    store = None
-    try:
-        store = _look_into_store(settings)
-        yield Finding(level="ok", subject="store", message="The database is in reach and of this version.")
-    except (StoreError, ConfigurationError) as error:
-        yield _error("store", error)
-    if catalog is not None and store is not None:
-        yield from _gaps(catalog, store)
-        store.close()
+    if book is not None:
+        yield from _catalog(book, registry)
+    yield from _store(settings, book, clock or SystemClock())
     for name in registry.names:
-        yield from _provider(name, settings, registry)
+        try:
+            yield from _provider(name, settings, registry, clock or SystemClock())
+        except Exception as error:  # noqa: BLE001 - a stranger's provider may raise anything
+            yield Finding(
+                level="error",
+                subject=name,
+                message=f"The provider failed in a way that none may: {type(error).__name__}.",
+                remedy="Tell its maintainers.",
+            )
     for name in registry.missing():
         meant = near_miss(name, registry.installed)
         yield Finding(
@@ -103,53 +120,83 @@ def _catalog(catalog: Catalog, registry: Registry) -> Iterator[Finding]:
         )
 
 
-def _look_into_store(settings: Settings) -> Store:
+def _store(settings: Settings, catalog: Catalog | None, clock: Clock) -> Iterator[Finding]:
     from crossmarket.store.sql import SqlStore  # noqa: PLC0415 - slow to import
 
-    store = SqlStore(settings.database_url.get_secret_value())
-    store.prepare(upgrade=False)
-    return store
+    store: Store | None = None
+    try:
+        store = SqlStore(settings.database_url.get_secret_value())
+        store.prepare(upgrade=False)
+        yield Finding(level="ok", subject="store", message="The database is in reach and of this version.")
+        yield from _subscriptions(catalog, store, clock.now())
+    except (StoreError, ConfigurationError) as error:
+        yield _error("store", error)
+    finally:
+        if store is not None:
+            store.close()
 
 
-def _gaps(catalog: Catalog, store: Store) -> Iterator[Finding]:
-    """Name live subscriptions that were bought and paid for and that the catalog says nothing about."""
-    for subscription in store.list():
-        if subscription.status is not Status.ENDED and not catalog.knows(subscription):
+def _subscriptions(catalog: Catalog | None, store: Store, now: datetime) -> Iterator[Finding]:
+    """Name what was bought and is in no line of the catalog, and say how many have not been read for long."""
+    gaps: Counter[str] = Counter()
+    unread = 0
+    for subscription in _live(store):
+        unread += now - subscription.observed_at > UNREAD
+        if catalog is not None and not catalog.knows(subscription):
             sold = {
                 "product": subscription.product,
                 "plan": subscription.plan,
-                "dimensions": ", ".join(subscription.quantities) or None,
+                "dimensions": ", ".join(sorted(subscription.quantities)) or None,
             }
             told = ", ".join(f"{name} {value}" for name, value in sold.items() if value)
-            yield Finding(
-                level="warning",
-                subject="catalog",
-                message=f"The subscription {subscription.id} ({subscription.marketplace} {told}) is in no line, "
-                "so that it grants nothing.",
-                remedy="Add a sold_as line for it to a plan or a limit.",
-            )
+            gaps[f"{subscription.marketplace} {told}"] += 1
+    for sold_as, count in sorted(gaps.items()):
+        yield Finding(
+            level="warning",
+            subject="catalog",
+            message=f"No line is about {sold_as}, so that {count} subscription(s) grant nothing.",
+            remedy="Add a sold_as line for it to a plan or a limit.",
+        )
+    if unread:
+        yield Finding(
+            level="warning",
+            subject="store",
+            message=f"{unread} subscription(s) have not been read from their marketplace for more than a day.",
+            remedy="Run regularly: crossmarket reconcile",
+        )
 
 
-def _provider(name: str, settings: Settings, registry: Registry) -> Iterator[Finding]:
+def _live(store: Store) -> Iterator[Subscription]:
+    """Yield all subscriptions that have not ended, a page at a time."""
+    last: str | None = None
+    while page := store.list(after=last, limit=PAGE):
+        yield from (subscription for subscription in page if subscription.status is not Status.ENDED)
+        last = page[-1].id
+
+
+def _provider(name: str, settings: Settings, registry: Registry, clock: Clock) -> Iterator[Finding]:
     try:
         plugin = registry[name]
     except PluginError as error:
         yield _error(name, error)
         return
-    if not settings.options.get(settings_module.normal_name(name)):
+    table = settings_module.normal_name(name)
+    if not settings.options.get(table):
         yield Finding(
             level="warning",
             subject=name,
             message="It is installed but has no options.",
-            remedy=f"Set CROSSMARKET_{name.upper()}__..., or leave it out of CROSSMARKET_PROVIDERS.",
+            remedy=f"Set {settings_module.PREFIX}{table.upper()}__..., or leave it out of CROSSMARKET_PROVIDERS.",
         )
         return
     try:
-        marketplace = connect(plugin, settings, SystemClock())
+        marketplace = connect(plugin, settings, clock)
     except CrossmarketError as error:
         yield _error(name, error)
         return
-    yield from marketplace.diagnose()
+    for finding in marketplace.diagnose():
+        told = finding.message if finding.subject == name else f"{finding.subject}: {finding.message}"
+        yield finding.model_copy(update={"subject": name, "message": told})
     marketplace.close()
 
 

@@ -41,6 +41,10 @@ class CrossmarketError(Exception):
         self.field = field
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let it be pickled, whatever its arguments were: task queues carry errors between processes."""
+        return Exception.__new__, (type(self), *self.args), self.__dict__
+
     def __str__(self) -> str:
         """Return the message, followed by the remedy where there is one."""
         return f"{self.message} {self.remedy}" if self.remedy else self.message

@@ -48,7 +48,7 @@ class Response:
         """Return the body as JSON, or None where it is empty or is not JSON (proxies answer HTML)."""
         try:
             value: JsonValue = jsonlib.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return value
 
@@ -105,11 +105,10 @@ class HttpClient:
         read_timeout: float = 10.0,
         attempts: int = 3,
     ) -> None:
-        parts = urlsplit(base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+        if not _is_address(base_url):
             raise ConfigurationError(
                 f"The address of {marketplace} is not an http or https URL without user, password and query.",
-                field=base_url if not parts.username else "base_url",
+                field="base_url",
                 remedy="Write it as in: https://host/path",
             )
         self._base = base_url.rstrip("/")
@@ -120,7 +119,7 @@ class HttpClient:
         self._attempts = attempts
         self._lock = threading.Lock()
         self._local = threading.local()
-        self._clients: list[httpx.Client] = []
+        self._clients: dict[threading.Thread, httpx.Client] = {}
         self._tls: ssl.SSLContext | None = None
 
     def send(
@@ -186,8 +185,8 @@ class HttpClient:
     def close(self) -> None:
         """Close all connections. The next call opens new ones."""
         with self._lock:
-            clients, self._clients, self._local = self._clients, [], threading.local()
-        for client in clients:
+            clients, self._clients, self._local = self._clients, {}, threading.local()
+        for client in clients.values():
             client.close()
 
     def _try(self, operation: str, expect: Collection[int], request: dict[str, Any]) -> Response:
@@ -248,8 +247,20 @@ class HttpClient:
                 follow_redirects=False,
                 headers={"User-Agent": f"crossmarket/{version('crossmarket')}"},
             )
-            self._clients.append(client)
+            for thread in [thread for thread in self._clients if not thread.is_alive()]:
+                self._clients.pop(thread).close()
+            self._clients[threading.current_thread()] = client
         return client
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port  # reading it is what checks it
+    except ValueError:
+        return False
+    plain = "@" not in parts.netloc and not parts.query and not parts.fragment and port != 0
+    return plain and parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 def classify_status(marketplace: str, operation: str, response: Response) -> MarketplaceError:

@@ -22,12 +22,12 @@ def clean(marketplace: str, raw: str) -> SecretStr:
     Raises:
         InvalidTokenError: It is empty, too long, or has characters that no token has.
     """
-    token = raw.strip()
+    if not raw.strip():
+        raise _invalid(marketplace, "The landing token is empty.")
+    token = raw.strip("\t\r\n")  # but no blanks: base64 may begin or end with a `+`
     if "%" in token:
         token = unquote(token)
     token = token.replace(" ", "+")
-    if not token:
-        raise _invalid(marketplace, "The landing token is empty.")
     if len(token) > LONGEST or not token.isascii() or not token.isprintable():
         raise _invalid(marketplace, "The landing token is not one: it is too long or has characters that none has.")
     return SecretStr(token)

@@ -17,6 +17,7 @@ from crossmarket.catalog import Catalog
 from crossmarket.clock import Clock, SystemClock
 from crossmarket.connections import Connections
 from crossmarket.errors import (
+    ConfigurationError,
     ConflictError,
     InvalidArgumentError,
     PluginError,
@@ -255,7 +256,9 @@ class Market:
             held = [item for item in self.store.list(marketplace=name) if item.status is not Status.ENDED]
             try:
                 provider = self._connections[name]
-            except PluginError as error:
+            except (PluginError, ConfigurationError) as error:
+                if isinstance(error, ConfigurationError) and not (held or marketplace or self._has_options(name)):
+                    continue  # installed along with the others, and not in use
                 reports.append(Report(checked=0, errors={name: str(error)}))
                 continue
             reports.append(reconcile_marketplace(provider, self._recorder, held))
@@ -345,6 +348,9 @@ class Market:
         """
         return self._connections[name]
 
+    def _has_options(self, name: str) -> bool:
+        return bool(self.settings.options.get(settings_module.normal_name(name)))
+
     def _carry_out(self, known: Subscription, ask: Callable[[], Operation]) -> Subscription:
         """Ask for an operation, wait for it a while, and read the truth afterwards."""
         provider = self._connections[known.marketplace]
@@ -400,5 +406,9 @@ def _open_store(settings: Settings) -> Store:
     from crossmarket.store.sql import SqlStore  # noqa: PLC0415 - slow to import, and tests may bring another store
 
     store = SqlStore(settings.database_url.get_secret_value())
-    store.prepare(upgrade=settings.database_upgrade)
+    try:
+        store.prepare(upgrade=settings.database_upgrade)
+    except BaseException:
+        store.close()
+        raise
     return store

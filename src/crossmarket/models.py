@@ -22,7 +22,10 @@ from crossmarket.errors import ConfigurationError
 
 
 def _to_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # at the edge of the calendar: `9999-12-31T23:59:59-08:00` stands for "never"
+        return moment.replace(tzinfo=UTC)
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_to_utc)]

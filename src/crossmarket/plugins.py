@@ -19,11 +19,12 @@ import difflib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
 from pydantic import BaseModel
 
+from crossmarket.clock import Clock
 from crossmarket.errors import PluginError, UnknownMarketplaceError
 from crossmarket.provider import Capabilities, Marketplace
 
@@ -35,6 +36,13 @@ API_VERSION = 1
 
 hookspec = pluggy.HookspecMarker("crossmarket")
 hookimpl = pluggy.HookimplMarker("crossmarket")
+
+
+class EmulatorFactory(Protocol):
+    """Makes an emulator: on a clock, sending the buyer to a landing page; both have defaults."""
+
+    def __call__(self, *, clock: Clock | None = None, landing_url: str = "") -> Emulator:
+        """Make one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +65,7 @@ class MarketplacePlugin:
     api_version: int = API_VERSION
     title: str = ""
     generations: Mapping[str, Capabilities] = field(default_factory=dict)
-    emulator: Callable[[], Emulator] | None = None
+    emulator: EmulatorFactory | None = None
 
 
 class Hooks:

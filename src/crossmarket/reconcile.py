@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -81,13 +82,15 @@ def evolve(
     stored state (Azure says PendingFulfillmentStart for minutes) and changes nothing. What is known about the
     buyer is never overwritten with nothing.
     """
+    told = {name: getattr(facts, name) for name in Facts.model_fields}  # and no more, were it a Subscription
     if previous is None:
         return Subscription(
-            **dict(facts), id=new_id(now), marketplace=marketplace, observed_at=now, created_at=now, updated_at=now
+            **told, id=new_id(now), marketplace=marketplace, observed_at=now, created_at=now, updated_at=now
         )
     if _lags(previous, facts, now, lag):
         return previous.model_copy(update={"observed_at": now})
-    known = dict(facts) | {
+    known = told | {
+        "starts_at": _begun(previous, facts, now),
         "aliases": _union(previous.aliases, facts.aliases),
         "buyer": _richer(previous.buyer, facts.buyer),
     }
@@ -112,8 +115,13 @@ def changes_between(previous: Subscription, candidate: Subscription) -> tuple[Ch
     return tuple(
         Change(field=name, before=before[name], after=after[name])
         for name in after
-        if name not in BOOKKEEPING and before[name] != after[name]
+        if name not in BOOKKEEPING and _text(before[name]) != _text(after[name])
     )
+
+
+def _text(value: JsonValue) -> str:
+    """Return what two values are compared by: to Python, 1 is True (a limit and none), and NaN is not NaN."""
+    return json.dumps(value, sort_keys=True)
 
 
 def _lags(previous: Subscription, facts: Facts, now: datetime, lag: timedelta) -> bool:
@@ -123,6 +131,13 @@ def _lags(previous: Subscription, facts: Facts, now: datetime, lag: timedelta) -
         and previous.activated_at is not None
         and now < previous.activated_at + lag
     )
+
+
+def _begun(previous: Subscription, facts: Facts, now: datetime) -> datetime | None:
+    """Keep the start of a term that runs, where the marketplace already shows the start of the next one."""
+    runs = previous.status is Status.ACTIVE and previous.starts_at is not None and previous.starts_at <= now
+    ahead = facts.starts_at is not None and facts.starts_at > now
+    return previous.starts_at if runs and ahead else facts.starts_at
 
 
 def _union(old: Sequence[Alias], new: Sequence[Alias]) -> tuple[Alias, ...]:
@@ -242,16 +257,22 @@ class Recorder:
         return stored
 
     def _linked(self, candidate: Subscription, facts: Facts) -> Subscription:
-        """Tie a subscription to the one that it continues, and let it inherit the account where that is stated."""
-        if facts.follows is None or candidate.replaces is not None:
-            return candidate
-        predecessor = self._predecessor(candidate, facts.follows.alias)
-        if predecessor is None:
-            return candidate
-        update: dict[str, object] = {"replaces": Link(subscription=predecessor.id, certainty=facts.follows.certainty)}
-        if candidate.account is None and facts.follows.certainty == "stated":
-            update |= {"account": predecessor.account, "shared_with": predecessor.shared_with}
-        return candidate.model_copy(update=update)
+        """Tie a subscription to the one that it continues, and let it inherit the account where that is stated.
+
+        It inherits at later reads too, since the predecessor may have got its account only in the meantime.
+        """
+        if candidate.replaces is None and facts.follows is not None:
+            predecessor = self._predecessor(candidate, facts.follows.alias)
+            if predecessor is not None:
+                link = Link(subscription=predecessor.id, certainty=facts.follows.certainty)
+                candidate = candidate.model_copy(update={"replaces": link})
+        tie = candidate.replaces
+        if candidate.account is None and tie is not None and tie.certainty == "stated":
+            predecessor = self._store.get(tie.subscription)
+            if predecessor is not None:
+                inherited = {"account": predecessor.account, "shared_with": predecessor.shared_with}
+                candidate = candidate.model_copy(update=inherited)
+        return candidate
 
     def _predecessor(self, candidate: Subscription, alias: Alias) -> Subscription | None:
         """Return the newest earlier member of the chain that nothing has replaced yet."""
@@ -262,16 +283,32 @@ class Recorder:
             if other.id != candidate.id
             and other.replaced_by is None
             and (other.starts_at or epoch) <= (candidate.starts_at or self._clock.now())
+            and not self._continues(other, candidate)
         ]
         return max(chain, key=lambda other: (other.starts_at or epoch, other.id), default=None)
 
+    def _continues(self, later: Subscription | None, earlier: Subscription) -> bool:
+        """Return whether a subscription is tied to an earlier one already, over any number of links."""
+        met: set[str] = set()
+        while later is not None and later.replaces is not None and later.id not in met:
+            met.add(later.id)
+            if later.replaces.subscription == earlier.id:
+                return True
+            later = self._store.get(later.replaces.subscription)
+        return False
+
     def _close_link(self, successor: Subscription, origin: str) -> None:
-        """Tell the predecessor who continues it."""
-        if successor.replaces is None:
+        """Tell the predecessor who continues it, once the successor does.
+
+        Before that, an ended predecessor is all that the account has: closing it would take access away.
+        """
+        if successor.replaces is None or successor.status in {Status.PENDING, Status.UNKNOWN}:
             return
         for _ in range(ATTEMPTS):
             predecessor = self._store.get(successor.replaces.subscription)
             if predecessor is None or predecessor.replaced_by is not None:
+                return
+            if successor.replaces.certainty == "guessed" and not _share_account(successor, predecessor):
                 return
             now = self._clock.now()
             link = Link(subscription=successor.id, certainty=successor.replaces.certainty)
@@ -290,6 +327,10 @@ class Recorder:
             except VersionConflictError:
                 continue
             return
+
+
+def _share_account(successor: Subscription, predecessor: Subscription) -> bool:
+    return not predecessor.accounts or not set(predecessor.accounts).isdisjoint(successor.accounts)
 
 
 def _without_foreign_aliases(

@@ -95,7 +95,9 @@ class _Given(Settings):
         cls,
         settings_cls: type[BaseSettings],  # noqa: ARG003 - part of the signature
         init_settings: PydanticBaseSettingsSource,
-        **_: Any,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - part of the signature
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - part of the signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - part of the signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)
 
@@ -113,6 +115,7 @@ def load(*, only_arguments: bool = False, **arguments: Any) -> Settings:
     """
     given = {name: value for name, value in arguments.items() if value is not None}
     own = {name: given.pop(name) for name in list(given) if name in Settings.model_fields}
+    tables = {normal_name(name): table for name, table in own.get("options", {}).items()}
     for name, value in given.items():
         if not isinstance(value, Mapping):
             meant = near_miss(name, Settings.model_fields)
@@ -121,7 +124,9 @@ def load(*, only_arguments: bool = False, **arguments: Any) -> Settings:
                 field=name,
                 remedy=f"Did you mean '{meant}'?" if meant else "See the settings in the documentation.",
             )
-        own.setdefault("options", {})[normal_name(name)] = dict(value)
+        tables[normal_name(name)] = {**tables.get(normal_name(name), {}), **value}
+    if tables:
+        own["options"] = tables
     try:
         return _Given(**own) if only_arguments else Settings(**own)
     except ValidationError as error:
@@ -140,6 +145,16 @@ def unknown_variables(providers: tuple[str, ...]) -> dict[str, str | None]:
         if not separator or normal_name(table) not in tables:
             unknown[name] = near_miss(name, known)
     return unknown
+
+
+def as_environment(provider: str, options: Mapping[str, Any]) -> dict[str, str]:
+    """Return a provider's options as variables of the environment."""
+    return {
+        f"{PREFIX}{normal_name(provider).upper()}__{option.upper()}": (
+            ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        )
+        for option, value in options.items()
+    }
 
 
 def normal_name(provider: str) -> str:
@@ -174,7 +189,7 @@ class _File(PydanticBaseSettingsSource):
         try:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            if named is None:
+            if not named:
                 return {}
             raise ConfigurationError(
                 f"The settings file {path} is not there.", field="CROSSMARKET_CONFIG", remedy="Correct the path."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import threading
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ import typer
 
 from crossmarket.errors import ConfigurationError, InvalidArgumentError
 from crossmarket.plugins import MarketplacePlugin, Registry
+from crossmarket.settings import as_environment
 
 
 def emulated(names: Sequence[str]) -> list[MarketplacePlugin]:
@@ -49,8 +51,7 @@ def run_emulators(names: Sequence[str], *, port: int, landing_url: str) -> None:
         typer.echo("# The marketplaces are emulated here; point a market at them with these settings:\n")
         for place, plugin in enumerate(plugins):
             assert plugin.emulator is not None  # noqa: S101 - emulated() has made sure
-            emulator = plugin.emulator()
-            emulator.landing_url = landing_url.replace("{marketplace}", plugin.name)
+            emulator = plugin.emulator(landing_url=landing_url.replace("{marketplace}", plugin.name))
             chosen = port + place if port else 0
             try:
                 url = stack.enter_context(serve(emulator.app, port=chosen))
@@ -58,8 +59,8 @@ def run_emulators(names: Sequence[str], *, port: int, landing_url: str) -> None:
                 raise InvalidArgumentError(
                     f"The port {chosen} cannot be used: {error.strerror}.", field="port", remedy="Try --port 0."
                 ) from error
-            for option, value in emulator.options(url).items():
-                typer.echo(f"export CROSSMARKET_{plugin.name.upper()}__{option.upper()}={value}")
+            for variable, value in as_environment(plugin.name, emulator.options(url)).items():
+                typer.echo(f"export {variable}={shlex.quote(value)}")
             typer.echo(f"# {plugin.name}: buy at {url}/_emulator/page\n")
         typer.echo("# Ctrl-C ends them.")
         with contextlib.suppress(KeyboardInterrupt):

@@ -115,6 +115,14 @@ class Emulator(ABC):
         """Open the landing link: a request with a fresh token."""
 
     @abstractmethod
+    def expired_token(self) -> str:
+        """Return a landing token that was good once and has expired."""
+
+    @abstractmethod
+    def foreign_token(self) -> str:
+        """Return a good landing token of another product or seller."""
+
+    @abstractmethod
     def describe(self, purchase_id: str) -> dict[str, JsonValue]:
         """Return the marketplace's own truth of a purchase.
 
@@ -294,10 +302,13 @@ def _call(function: Callable[..., Any], *positional: Any, **arguments: Any) -> A
     except TypeError as error:
         raise EmulatorError(f"{function.__name__}: {error}") from None
     hints = get_type_hints(function)
-    checked = {
-        name: TypeAdapter(hints[name]).validate_python(value) if name in hints else value
-        for name, value in arguments.items()
-    }
+    try:
+        checked = {
+            name: TypeAdapter(hints[name]).validate_python(value) if name in hints else value
+            for name, value in arguments.items()
+        }
+    except ValidationError as error:
+        raise EmulatorError(f"{function.__name__}: {error}") from None
     return function(*positional, **checked)
 
 

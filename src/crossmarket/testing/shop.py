@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from crossmarket.clock import Clock
 from crossmarket.market import Market
 from crossmarket.models import Landing, Subscription
 from crossmarket.plugins import MarketplacePlugin
@@ -27,8 +28,7 @@ class Subject:
     """What is tested.
 
     Attributes:
-        plugin: The provider.
-        emulator: Makes its emulator, on the given clock.
+        plugin: The provider, which brings an emulator.
         options: Options beyond those that the emulator gives, such as an API generation.
         arguments: Arguments of the buyer's actions that need some, by action, such as
             `{"change_plan": {"plan": "platinum"}}`.
@@ -36,10 +36,14 @@ class Subject:
     """
 
     plugin: MarketplacePlugin
-    emulator: Callable[[FakeClock], Emulator]
     options: Mapping[str, Any] = field(default_factory=dict)
     arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     purchase: Mapping[str, Any] = field(default_factory=dict)
+
+    def emulator(self, clock: Clock) -> Emulator:
+        """Make the provider's emulator on a clock."""
+        assert self.plugin.emulator is not None, f"the provider {self.plugin.name} brings no emulator"
+        return self.plugin.emulator(clock=clock)
 
 
 class Shop:
