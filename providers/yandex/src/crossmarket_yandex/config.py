@@ -91,9 +91,7 @@ class YandexConfig(ProviderConfig):
         given: dict[Credential, bool] = {
             "service_account_key_file": self.service_account_key_file is not None,
             "metadata": bool(self.metadata),
-            "federation_service_account_id": bool(
-                self.federation_service_account_id or self.federation_token_file
-            ),
+            "federation_service_account_id": bool(self.federation_service_account_id or self.federation_token_file),
             "iam_token": self.iam_token is not None,
         }
         chosen = [option for option, there in given.items() if there]

@@ -9,37 +9,31 @@ FAILED_PRECONDITION for a subscription that is held by another resource or over)
 from __future__ import annotations
 
 import secrets
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import jwt
 from pydantic import JsonValue
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
 
 from crossmarket.testing.emulator import Emulator, EmulatorError, LandingRequest, buyer_action
-from crossmarket_yandex import emulator_state as shapes
-from crossmarket_yandex.emulator_auth import Issuers, RefusedError
-from crossmarket_yandex.emulator_state import PERIOD, SELLER, Behaviour, Claim, Message, Purchase, new_id
-from crossmarket_yandex.rpc_status import CODE_OF_HTTP, RULES
+from crossmarket_yandex.emulator_api import Api, status_response
+from crossmarket_yandex.emulator_auth import Issuers
+from crossmarket_yandex.emulator_state import Behaviour, IssuedToken, Purchase, Shop, new_id
+from crossmarket_yandex.rpc_status import CODE_OF_HTTP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
 
     from crossmarket.clock import Clock
     from crossmarket.testing.faults import Fault
 
+__all__ = ["Behaviour", "YandexEmulator"]
+
 TOKEN_LIFE = timedelta(minutes=15)
-LONGEST_TOKEN = 1000
 OTHER_SELLER = "seller-foreign"
-PIM = "yandex.cloud.marketplace.pim.v1.saas"
-LICENSES = "yandex.cloud.marketplace.licensemanager.saas.v1"
 
 
 class YandexEmulator(Emulator):
@@ -51,7 +45,7 @@ class YandexEmulator(Emulator):
         behaviour: What varies or is unpublished; defaults to the simplest.
 
     Attributes:
-        behaviour: As given; may be changed at any time.
+        behaviour: As given; its fields may be changed at any time.
         issuers: The issuers of IAM tokens, with the service account's key.
     """
 

@@ -145,7 +145,7 @@ class Api:
             raise Refusal(3, "The token has no subscription")
         if purchase.over or purchase.product_state in {"DEACTIVATED", "DELETED"}:
             raise Refusal(9, "The subscription has ended")
-        taken = purchase.linked or purchase.product_state == "ACTIVATED" and purchase.license_instance_id is None
+        taken = purchase.linked or (purchase.product_state == "ACTIVATED" and purchase.license_instance_id is None)
         if taken and purchase.resource_id != resource_id:
             raise Refusal(9, "The subscription is locked by another resource")
         if taken and self._shop.behaviour.claim_again == "refuse":
@@ -287,6 +287,7 @@ def _status_message(code: int, text: str, request_id: str = "") -> Message:
 def status_response(
     code: int, text: str, *, http_status: int | None = None, headers: dict[str, str] | None = None
 ) -> Response:
+    """Answer with a `google.rpc.Status` and the ids that support asks for."""
     sent = {**_trace_headers(), **(headers or {})}
     return JSONResponse(
         _status_message(code, text, sent["x-request-id"]), http_status or RULES[code].http, headers=sent

@@ -139,11 +139,10 @@ class MetadataSource:
     """The metadata service of a virtual machine or function with a service account."""
 
     def __init__(self, config: YandexConfig) -> None:
-        address = config.metadata_url or f"http://{os.environ.get('YC_METADATA_ADDR') or METADATA_ADDRESS}"
+        host = (os.environ.get("YC_METADATA_ADDR") or METADATA_ADDRESS).removeprefix("http://")
+        address = config.metadata_url or f"http://{host}"
         self._clock = config.clock
-        self._http = _client(
-            config, address, setting("metadata"), connect_timeout=min(1.0, config.connect_timeout)
-        )
+        self._http = _client(config, address, setting("metadata"), connect_timeout=min(1.0, config.connect_timeout))
 
     def fetch(self) -> AccessToken:
         """Ask for a token; its life may be short and is not extended."""
@@ -188,9 +187,7 @@ class FederationSource:
         self._http.close()
 
 
-def _client(
-    config: YandexConfig, address: str, option: str, *, connect_timeout: float | None = None
-) -> HttpClient:
+def _client(config: YandexConfig, address: str, option: str, *, connect_timeout: float | None = None) -> HttpClient:
     return HttpClient(
         address,
         marketplace=MARKETPLACE,
@@ -262,7 +259,5 @@ def _oauth_token(operation: str, response: Response, clock: Clock) -> AccessToke
 
 def _token(operation: str, value: str | None, expires_at: datetime) -> AccessToken:
     if not value:
-        raise UnavailableError(
-            "Yandex Cloud answered without a token.", marketplace=MARKETPLACE, operation=operation
-        )
+        raise UnavailableError("Yandex Cloud answered without a token.", marketplace=MARKETPLACE, operation=operation)
     return AccessToken(value, expires_at)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crossmarket.plugins import MarketplacePlugin, hookimpl
+from crossmarket_yandex.capabilities import SAAS
 from crossmarket_yandex.config import YandexConfig
 
 if TYPE_CHECKING:
+    from crossmarket.clock import Clock
     from crossmarket.provider import Marketplace
     from crossmarket.testing.emulator import Emulator
 
@@ -23,11 +25,11 @@ def connect(config: YandexConfig) -> Marketplace:
     return YandexMarketplace(config)
 
 
-def emulator() -> Emulator:
+def emulator(*, clock: Clock | None = None, landing_url: str = "") -> Emulator:
     """Make an emulator of the marketplace."""
     from crossmarket_yandex.emulator import YandexEmulator  # noqa: PLC0415 - needs the extra `testing`
 
-    return YandexEmulator()
+    return YandexEmulator(clock=clock, landing_url=landing_url)
 
 
 @hookimpl
@@ -39,4 +41,5 @@ def crossmarket_marketplace() -> MarketplacePlugin:
         config=YandexConfig,
         connect=connect,
         emulator=emulator,
+        generations={"saas": SAAS},
     )

@@ -115,9 +115,7 @@ def error_of(
     text = status.get("message")
     said = f' It says: "{mask(text)}".' if isinstance(text, str) and text else ""
     kind = rule.kind if rule else MarketplaceError
-    message = (
-        rule.message if rule else "Yandex Cloud Marketplace answered in a way that the library does not know."
-    )
+    message = rule.message if rule else "Yandex Cloud Marketplace answered in a way that the library does not know."
     remedy = rule.remedy if rule else None
     if rule and rule.name == "UNAUTHENTICATED":
         remedy = f"Look at {credential}, and at the clock of this machine."

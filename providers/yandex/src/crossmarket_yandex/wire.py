@@ -156,11 +156,29 @@ def claimed_ids(message: Message) -> dict[str, str]:
     return {name: each for name, each in found.items() if each}
 
 
+def claimed_for(message: Message, resource_id: str) -> bool:
+    """Whether the operation of a claim does not say that it was for another resource."""
+    return _agrees(child(message, "response"), "resource_id", resource_id)
+
+
 def locked(lock: Message | None, *, resource_id: str | None = None, instance_id: str | None = None) -> bool:
     """Whether a lock is locked, and does not say that it is of another resource or subscription."""
     if lock is None or state(lock, LOCK_STATES) != "LOCKED":
         return False
     return _agrees(lock, "resource_id", resource_id) and _agrees(lock, "instance_id", instance_id)
+
+
+def aliases(ids: Mapping[str, str]) -> tuple[Alias, ...]:
+    """Return the ids by which a subscription can be found again.
+
+    A product instance can get another subscription later, so it is exact only where there is none behind it.
+    """
+    kinds = {"instance": "license_instance_id", "lock": "lock_id", "product_instance": "product_instance_id"}
+    return tuple(
+        Alias(kind=kind, value=ids[name], exact=kind != "product_instance" or "license_instance_id" not in ids)
+        for kind, name in kinds.items()
+        if ids.get(name)
+    )
 
 
 def held_elsewhere(instance: Message, resource_id: str) -> bool:
@@ -189,7 +207,7 @@ def facts_of_instance(
     lock: Message | None,
     *,
     now: datetime,
-    claim: Message | None = None,
+    just_claimed: bool = False,
 ) -> Facts:
     """Build the facts of a subscription.
 
@@ -198,7 +216,8 @@ def facts_of_instance(
         instance: The subscription (`licensemanager.v1.Instance`).
         lock: Its lock with our resource; None where there is none.
         now: When both were read (UTC).
-        claim: The operation of a claim that is not finished yet.
+        just_claimed: The marketplace has just said that the link is made; a lock that cannot be seen yet then
+            means pending, not unlinked.
     """
     template = child(instance, "license_template")
     ids = _merged(
@@ -211,7 +230,7 @@ def facts_of_instance(
         cloud_id=text(instance, "cloud_id"),
     )
     status, reason = _standing(instance, lock, ids.get("resource_id"), now)
-    if claim is not None and reason is Reason.UNLINKED:
+    if just_claimed and reason is Reason.UNLINKED:
         status, reason = Status.PENDING, None
     word = state(instance, INSTANCE_STATES)
     ends_at = moment(instance, "end_time")
@@ -231,27 +250,23 @@ def facts_of_instance(
         product=ids.get("product_id"),
         plan=ids.get("template_id"),
         marketplace_ids=ids,
-        aliases=_aliases(ids),
+        aliases=aliases(ids),
         buyer=_buyer(ids),
-        provider_state=_verbatim(instance=instance, lock=lock, claim=claim),
+        provider_state=_verbatim(instance=instance, lock=lock),
     )
 
 
-def facts_of_product_instance(
-    known: Mapping[str, str], product_instance: Message, *, claim: Message | None = None
-) -> Facts:
+def facts_of_product_instance(known: Mapping[str, str], product_instance: Message) -> Facts:
     """Build the facts of a product that is sold without a subscription behind it: there is no end and no plan."""
     ids = _merged(known, product_instance_id=text(product_instance, "id"))
-    status, reason = _PRODUCT_STANDING.get(
-        state(product_instance, PRODUCT_INSTANCE_STATES), (Status.UNKNOWN, None)
-    )
+    status, reason = _PRODUCT_STANDING.get(state(product_instance, PRODUCT_INSTANCE_STATES), (Status.UNKNOWN, None))
     return Facts(
         status=status,
         reason=reason,
         product=ids.get("product_id"),
         marketplace_ids=ids,
-        aliases=_aliases(ids),
-        provider_state=_verbatim(product_instance=product_instance, claim=claim),
+        aliases=aliases(ids),
+        provider_state=_verbatim(product_instance=product_instance),
     )
 
 
@@ -297,16 +312,6 @@ def _agrees(message: Message, name: str, expected: str | None) -> bool:
 
 def _merged(known: Mapping[str, str], **fresh: str | None) -> dict[str, str]:
     return {**known, **{name: each for name, each in fresh.items() if each}}
-
-
-def _aliases(ids: Mapping[str, str]) -> tuple[Alias, ...]:
-    """A product instance outlives its subscription, so it is exact only where there is none."""
-    kinds = {"instance": "license_instance_id", "lock": "lock_id", "product_instance": "product_instance_id"}
-    return tuple(
-        Alias(kind=kind, value=ids[name], exact=kind != "product_instance" or "license_instance_id" not in ids)
-        for kind, name in kinds.items()
-        if ids.get(name)
-    )
 
 
 def _buyer(ids: Mapping[str, str]) -> Buyer | None:
