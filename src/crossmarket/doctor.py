@@ -126,6 +126,9 @@ def _store(settings: Settings, catalog: Catalog | None, clock: Clock) -> Iterato
     store: Store | None = None
     try:
         store = SqlStore(settings.database_url.get_secret_value())
+        if _makes_its_tables(settings, store):
+            yield Finding(level="ok", subject="store", message="The tables are made, or upgraded, at first use.")
+            return
         store.prepare(upgrade=False)
         yield Finding(level="ok", subject="store", message="The database is in reach and of this version.")
         yield from _subscriptions(catalog, store, clock.now())
@@ -134,6 +137,14 @@ def _store(settings: Settings, catalog: Catalog | None, clock: Clock) -> Iterato
     finally:
         if store is not None:
             store.close()
+
+
+def _makes_its_tables(settings: Settings, store: Store) -> bool:
+    """Return whether `Market.open()` would make or upgrade the tables by itself; a newer revision it refuses."""
+    if settings.database_upgrade is False or not settings.database_url.get_secret_value().startswith("sqlite"):
+        return False
+    present, needed = store.revision()
+    return present is None or present < needed
 
 
 def _subscriptions(catalog: Catalog | None, store: Store, now: datetime) -> Iterator[Finding]:

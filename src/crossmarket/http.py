@@ -204,6 +204,13 @@ class HttpClient:
         bearer = self._token.get() if self._token is not None else None
         headers = dict(request["headers"])
         if bearer is not None:
+            if not bearer.isascii() or not bearer.isprintable():
+                raise AuthenticationError(
+                    f"The access token for {self._marketplace} has characters that no token has.",
+                    marketplace=self._marketplace,
+                    operation=operation,
+                    remedy="Look at where it is configured for a line break at its end.",
+                )
             headers["Authorization"] = f"Bearer {bearer}"
         try:
             answer = self._client().request(**{**request, "headers": headers})
@@ -211,7 +218,7 @@ class HttpClient:
             raise self._unreachable(_NotSentError, operation, error, "cannot be reached") from None
         except httpx.TimeoutException as error:
             raise self._unreachable(UnavailableError, operation, error, "did not answer in time") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise self._unreachable(UnavailableError, operation, error, "broke off the call") from None
         plain = Response(answer.status_code, dict(answer.headers), answer.content)
         return plain, bearer

@@ -135,16 +135,30 @@ def load(*, only_arguments: bool = False, **arguments: Any) -> Settings:
 
 def unknown_variables(providers: tuple[str, ...]) -> dict[str, str | None]:
     """Return the variables of the environment that look like ours and are not, with what was probably meant."""
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields if name != "options"}
+    known = {name for name in Settings.model_fields if name != "options"}
     tables = {normal_name(name) for name in providers}
     unknown: dict[str, str | None] = {}
     for name in sorted(os.environ):
-        if not name.startswith(PREFIX) or name in known or name.startswith(NOT_OURS):
+        rest = normal_name(name.removeprefix(PREFIX))
+        table, separator, _ = rest.partition("__")
+        if not name.startswith(PREFIX) or name.startswith(NOT_OURS):
             continue
-        table, separator, _ = name.removeprefix(PREFIX).partition("__")
-        if not separator or normal_name(table) not in tables:
-            unknown[name] = near_miss(name, known)
+        if (not separator and rest in known) or (separator and table in tables):
+            continue
+        meant = _meant_variable(rest, known, tables)
+        unknown[name] = f"{PREFIX}{meant.upper()}" if meant else None
     return unknown
+
+
+def _meant_variable(rest: str, known: set[str], tables: set[str]) -> str | None:
+    table, separator, option = rest.partition("__")
+    if separator:
+        meant = near_miss(table, tables)
+        return f"{meant}__{option}" if meant else None
+    for name in tables:
+        if rest.startswith(f"{name}_"):  # one underscore where two are needed
+            return f"{name}__{rest.removeprefix(f'{name}_')}"
+    return near_miss(rest, known)
 
 
 def as_environment(provider: str, options: Mapping[str, Any]) -> dict[str, str]:

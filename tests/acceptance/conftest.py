@@ -119,7 +119,7 @@ class Browser:
         link = self.client.post(f"{self._marketplace}/_emulator/purchases/{purchase}/landing").json()
         if link["method"] == "POST":
             return self.client.post(link["url"], data=link["fields"])
-        return self.client.get(link["url"], params=link["fields"])
+        return self.client.get(link["address"])
 
 
 @pytest.fixture

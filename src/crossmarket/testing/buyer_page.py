@@ -41,6 +41,7 @@ document.addEventListener("submit", async (event) => {
   const answer = await post(form.dataset.path, Object.fromEntries(new FormData(form)));
   if (!answer) return;
   if (!form.dataset.landing) { location.reload(); return; }
+  if (answer.method === "GET") { location.href = answer.address; return; }
   const go = document.createElement("form");
   go.method = answer.method; go.action = answer.url;
   for (const [name, value] of Object.entries(answer.fields)) {

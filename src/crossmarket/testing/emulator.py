@@ -8,7 +8,7 @@ over HTTP, below `/_emulator`:
 | `GET /_emulator` | state: name, time, actions, purchases, waiting faults |
 | `POST /_emulator/purchases` | buys; body: the arguments of `buy`; answers the purchase |
 | `GET /_emulator/purchases/{id}` | the marketplace's own truth of one purchase |
-| `POST /_emulator/purchases/{id}/landing` | opens the landing link: method, url, fields with a fresh token |
+| `POST /_emulator/purchases/{id}/landing` | opens the landing link: method, url, fields, address |
 | `POST /_emulator/purchases/{id}/{action}` | one of the buyer's actions; body: its arguments |
 | `POST /_emulator/clock` | lets time pass; body: `{"seconds": 3600}` |
 | `POST /_emulator/faults`, `DELETE /_emulator/faults` | shows a `Fault`, shows no more |
@@ -25,7 +25,8 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_type_hints
+from urllib.parse import urlencode, urlsplit
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from starlette.applications import Starlette
@@ -54,11 +55,22 @@ class EmulatorError(Exception):
 
 
 class LandingRequest(Frozen):
-    """What the buyer's browser sends to the seller: `GET` with the fields in the query, or `POST` as a form."""
+    """What the buyer's browser sends to the seller: `GET` with the fields in the query, or `POST` as a form.
 
-    method: str
+    The url does not have the fields in it; `address` has, percent-encoded, where the method is `GET`.
+    """
+
+    method: Literal["GET", "POST"]
     url: str
     fields: dict[str, str]
+
+    @property
+    def address(self) -> str:
+        """What the address bar shows."""
+        if self.method == "POST":
+            return self.url
+        parts = urlsplit(self.url)
+        return parts._replace(query="&".join(filter(None, (parts.query, urlencode(self.fields))))).geturl()
 
 
 class RecordedRequest(Frozen):
@@ -221,7 +233,8 @@ class Emulator(ABC):
         return JSONResponse({"id": purchase_id, **self.describe(purchase_id)})
 
     async def _land(self, request: Request) -> Response:
-        return JSONResponse(self.landing(self._purchase(request)).model_dump())
+        landing = self.landing(self._purchase(request))
+        return JSONResponse({**landing.model_dump(), "address": landing.address})
 
     async def _act(self, request: Request) -> Response:
         purchase_id = self._purchase(request)

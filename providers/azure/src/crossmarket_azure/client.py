@@ -12,8 +12,8 @@ from uuid import uuid4
 from crossmarket.access_token import AccessTokenHolder
 from crossmarket.errors import MarketplaceError, UnavailableError
 from crossmarket.http import HttpClient
-from crossmarket_azure import refusals
-from crossmarket_azure.entra import TokenSource
+from crossmarket_azure import errors
+from crossmarket_azure.credentials import TokenSource
 from crossmarket_azure.wire import (
     accepted_operation_id,
     continuation_token,
@@ -52,7 +52,7 @@ class AzureClient:
         self._token = AccessTokenHolder(self._source.fetch, clock=config.clock)
         self._http = HttpClient(
             config.base_url,
-            marketplace=refusals.NAME,
+            marketplace=errors.NAME,
             classify=partial(_classify, clock=config.clock),
             token=self._token,
             connect_timeout=config.connect_timeout,
@@ -71,7 +71,7 @@ class AzureClient:
     def resolve(self, token: SecretStr) -> JsonValue:
         """Exchange a landing token. It travels in a header and appears in no error."""
         return self._read(
-            refusals.RESOLVE,
+            errors.RESOLVE,
             f"{ROOT}/resolve",
             method="POST",
             headers={"x-ms-marketplace-token": token.get_secret_value(), "Content-Type": "application/json"},
@@ -104,21 +104,23 @@ class AzureClient:
             if token is None or token in seen:
                 raise MarketplaceError(
                     "Azure's link to the next page cannot be followed: it has no continuation token, or an old one.",
-                    marketplace=refusals.NAME,
+                    marketplace=errors.NAME,
                     operation=operation,
                     remedy="Try again later; the list is not complete.",
                 )
             seen.add(token)
             query = {"continuationToken": token}
 
-    def plans(self, subscription: str, plan: str | None = None) -> JsonValue:
-        """Read the plans that a subscription could have; with `plan`, that one and the private offer behind it."""
-        return self._read(
-            "ListAvailablePlans",
-            _path(subscription, "listAvailablePlans"),
-            query={"planId": plan} if plan else None,
-            empty=True,
-        )
+    def plans(self, subscription: str) -> JsonValue:
+        """Read the plans that a subscription could have."""
+        return self._read("ListAvailablePlans", _path(subscription, "listAvailablePlans"), empty=True)
+
+    def plan(self, subscription: str, plan: str) -> JsonValue:
+        """Read one plan with the private offer behind it, in a single attempt."""
+        operation = "ListAvailablePlans"
+        path = _path(subscription, "listAvailablePlans")
+        response = self._send(operation, "GET", path, repeatable=False, query={"planId": plan})
+        return _json(operation, response, empty=True)
 
     def activate(self, subscription: str, body: dict[str, JsonValue]) -> None:
         """Tell that the account is set up (2018-08-31). The answer says only that this was received."""
@@ -154,7 +156,7 @@ class AzureClient:
 
     def operations(self, subscription: str) -> JsonValue:
         """Read the operations that are in progress."""
-        return self._read(refusals.LIST_OPERATIONS, _path(subscription, "operations"), empty=True)
+        return self._read(errors.LIST_OPERATIONS, _path(subscription, "operations"), empty=True)
 
     def operation(self, subscription: str, operation_id: str) -> JsonValue:
         """Read one operation, where the configured generation has it."""
@@ -163,19 +165,19 @@ class AzureClient:
             if self._config.legacy
             else _path(subscription, "operations", operation_id)
         )
-        return self._read(refusals.GET_OPERATION, path)
+        return self._read(errors.GET_OPERATION, path)
 
     def acknowledge(self, subscription: str, operation_id: str, status: Literal["Success", "Failure"]) -> None:
         """Accept or refuse an operation. The same word again changes nothing, so that it may be repeated."""
         response = self._send(
-            refusals.UPDATE_OPERATION,
+            errors.UPDATE_OPERATION,
             "PATCH",
             _path(subscription, "operations", operation_id),
             repeatable=True,
             json={"status": status},
             expect=(200, 202, 204),
         )
-        _not_a_proxy(refusals.UPDATE_OPERATION, response)
+        _not_a_proxy(errors.UPDATE_OPERATION, response)
 
     def _read(
         self,
@@ -244,7 +246,7 @@ def _path(subscription: str, *rest: str) -> str:
 
 
 def _classify(operation: str, response: Response, *, clock: Clock) -> MarketplaceError:
-    return refusals.classify(operation, response, now=clock.now())
+    return errors.classify(operation, response, now=clock.now())
 
 
 def _json(operation: str, response: Response, *, empty: bool = False) -> JsonValue:
@@ -279,7 +281,7 @@ def _not_a_proxy(operation: str, response: Response) -> None:
 def _unreadable(operation: str, response: Response) -> UnavailableError:
     return UnavailableError(
         "Azure's answer cannot be read; it seems to come from something in between.",
-        marketplace=refusals.NAME,
+        marketplace=errors.NAME,
         operation=operation,
         http_status=response.status,
         request_id=response.headers.get("x-ms-requestid"),

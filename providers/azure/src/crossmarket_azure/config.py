@@ -136,9 +136,7 @@ class AzureConfig(ProviderConfig):
 
     def accepts(self, offer: str | None) -> bool:
         """Return whether subscriptions of this offer are ours. One that is not told is."""
-        return (
-            not self.offers or not offer or without_preview(offer) in {without_preview(own) for own in self.offers}
-        )
+        return not self.offers or not offer or without_preview(offer) in {without_preview(own) for own in self.offers}
 
     def check_credentials(self) -> None:
         """Check that there is a way to get a token, without trying it.

@@ -56,7 +56,6 @@ class EmulatedEntra:
         return [
             Route("/{tenant}/v2.0/.well-known/openid-configuration", self._discover_v2),
             Route("/{tenant}/.well-known/openid-configuration", self._discover_v1),
-            Route("/common/discovery/instance", self._instance),
             Route("/{tenant}/oauth2/v2.0/token", self._token_v2, methods=["POST"]),
             Route("/{tenant}/oauth2/token", self._token_v1, methods=["POST"]),
         ]
@@ -96,7 +95,8 @@ class EmulatedEntra:
             serialization.BestAvailableEncryption(password.encode()) if password else serialization.NoEncryption()
         )
         private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, lock)
-        return (private + self.certificate.public_bytes(pem)).decode()
+        public: bytes = self.certificate.public_bytes(pem)
+        return (private + public).decode()
 
     async def _discover_v2(self, request: Request) -> Response:
         return self._discover(request, "/oauth2/v2.0", "/v2.0")
@@ -120,14 +120,6 @@ class EmulatedEntra:
             }
         )
 
-    async def _instance(self, request: Request) -> Response:
-        asked = urlsplit(request.query_params.get("authorization_endpoint", ""))
-        tenant = asked.path.split("/")[1] if asked.path.startswith("/") else ""
-        endpoint = f"https://{request.url.netloc}/{tenant}/v2.0/.well-known/openid-configuration"
-        return JSONResponse(
-            {"tenant_discovery_endpoint": endpoint, "api-version": "1.1", "metadata": []},
-        )
-
     async def _token_v2(self, request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode()))
         scope = form.get("scope", "")
@@ -139,9 +131,7 @@ class EmulatedEntra:
         form = dict(parse_qsl((await request.body()).decode()))
         return self._token(request, form, form.get("resource", ""), numbers=str)
 
-    def _token(
-        self, request: Request, form: dict[str, str], resource: str, *, numbers: type[int] | type[str]
-    ) -> Response:
+    def _token(self, request: Request, form: dict[str, str], resource: str, *, numbers: type[int | str]) -> Response:
         refusal = self._check(request, form, resource)
         if refusal is not None:
             return self._refuse(*refusal)
@@ -160,23 +150,28 @@ class EmulatedEntra:
 
     def _check(self, request: Request, form: dict[str, str], resource: str) -> tuple[int, str, str] | None:
         """Return number, error and text of the refusal; None where the request is good."""
-        if self.refuse_with is not None:
-            return self.refuse_with, "invalid_client", "Refused on demand."
-        if request.path_params["tenant"] != self.tenant:
-            return 90002, "invalid_request", "Tenant not found."
-        if form.get("grant_type") != "client_credentials":
-            return 70003, "unsupported_grant_type", "The app requested an unsupported grant type."
-        if form.get("client_id") != self.client:
-            return 700016, "unauthorized_client", "Application was not found in the directory."
+        known = {RESOURCES[V1], RESOURCES[V2]}
+        grant = form.get("grant_type")
+        on_demand = self.refuse_with or 0
+        checks = (
+            (self.refuse_with is not None, (on_demand, "invalid_client", "Refused on demand.")),
+            (request.path_params["tenant"] != self.tenant, (90002, "invalid_request", "Tenant not found.")),
+            (grant != "client_credentials", (70003, "unsupported_grant_type", "The grant is not supported.")),
+            (form.get("client_id") != self.client, (700016, "unauthorized_client", "Application not found.")),
+            (True, self._credential(request, form)),
+            (resource not in known, (500011, "invalid_resource", "The resource principal was not found.")),
+        )
+        return next((refusal for failed, refusal in checks if failed and refusal is not None), None)
+
+    def _credential(self, request: Request, form: dict[str, str]) -> tuple[int, str, str] | None:
         if form.get("client_assertion_type") == ASSERTION:
-            if not self._signed(request, form.get("client_assertion", "")):
-                return 700027, "invalid_client", "The certificate is not registered, or the assertion is not good."
-        elif "client_secret" not in form:
+            if self._signed(request, form.get("client_assertion", "")):
+                return None
+            return 700027, "invalid_client", "The certificate is not registered, or the assertion is not good."
+        if "client_secret" not in form:
             return 7000218, "invalid_client", "The request body must contain client_assertion or client_secret."
-        elif not secrets.compare_digest(form["client_secret"].encode(), self.secret.encode()):
+        if not secrets.compare_digest(form["client_secret"].encode(), self.secret.encode()):
             return 7000215, "invalid_client", "Invalid client secret provided."
-        if resource not in {RESOURCES[V1], RESOURCES[V2]}:
-            return 500011, "invalid_resource", "The resource principal was not found in the tenant."
         return None
 
     def _signed(self, request: Request, assertion: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from crossmarket.errors import (
@@ -17,11 +16,14 @@ from crossmarket.errors import (
 )
 from crossmarket.models import Facts, Operation, Plan, Status
 from crossmarket.operation import wait_for
-from crossmarket.provider import Activation, Capabilities, Marketplace, Resolved
-from crossmarket_azure import refusals
+from crossmarket.provider import Activation, Marketplace, Resolved
+from crossmarket_azure import errors
+from crossmarket_azure.activation import POLL, Activator
+from crossmarket_azure.capabilities import GENERATIONS
 from crossmarket_azure.client import AzureClient
 from crossmarket_azure.config import V2, env
-from crossmarket_azure.doctor import examine
+from crossmarket_azure.diagnosis import examine
+from crossmarket_azure.reading import Reader, identity_of
 from crossmarket_azure.values import tidy
 from crossmarket_azure.wire import (
     QUANTITY,
@@ -37,47 +39,11 @@ from crossmarket_azure.writes import send_once
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pydantic import JsonValue, SecretStr
+    from pydantic import SecretStr
 
     from crossmarket.models import Finding
+    from crossmarket.provider import Capabilities
     from crossmarket_azure.config import AzureConfig
-
-POLL = 1.0
-"""Seconds between two looks at an activation or operation."""
-
-CURRENT = Capabilities(
-    landing="GET",
-    landing_parameter="token",
-    landing_token_seconds=86_400,
-    activation_lag_seconds=600,
-    list_subscriptions=True,
-    list_plans=True,
-    change_plan=True,
-    change_quantity=True,
-    cancel=True,
-    operations=True,
-    suspends=True,
-    quantities="one",
-    trial=True,
-    renewal="in_place",
-    renewal_intent=True,
-    decision_seconds=10,
-    metering_batch=25,
-    metering_window_seconds=86_400,
-)
-
-LEGACY = CURRENT.model_copy(
-    update={
-        "landing_token_seconds": 3_600,
-        "list_plans": False,
-        "change_quantity": False,
-        "operations": False,
-        "quantities": "none",
-        "trial": False,
-        "renewal_intent": False,
-        "decision_seconds": None,
-    }
-)
 
 
 class AzureMarketplace(Marketplace):
@@ -99,16 +65,16 @@ class AzureMarketplace(Marketplace):
         self._config = config
         self._clock = config.clock
         self._client = AzureClient(config)
+        self._reader = Reader(config, self._client)
+        self._activator = Activator(config, self._client, self._reader)
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(base_url={self._config.base_url!r}, api_version={self._config.api_version!r})"
-        )
+        return f"{type(self).__name__}(base_url={self._config.base_url!r}, api_version={self._config.api_version!r})"
 
     @property
     def capabilities(self) -> Capabilities:
         """What the configured generation can do."""
-        return LEGACY if self._config.legacy else CURRENT
+        return GENERATIONS[self._config.api_version]
 
     def close(self) -> None:
         """Close connections. The object may be used again afterwards."""
@@ -130,7 +96,7 @@ class AzureMarketplace(Marketplace):
             raise UnavailableError(
                 "Azure's answer names no subscription.",
                 marketplace=self.name,
-                operation=refusals.RESOLVE,
+                operation=errors.RESOLVE,
                 remedy="Try again later.",
             )
         self._check_offer(facts.product)
@@ -156,18 +122,7 @@ class AzureMarketplace(Marketplace):
             known = self.resolve(request.token).facts
         if known is None:
             raise AssertionError("unreachable: resolve() always has facts")
-        facts = known
-        settled = send_once(lambda: self._activate(facts), lambda: self._activated(facts))
-        if settled is None or settled.status is Status.PENDING:
-            settled = self._watch(facts)
-        if settled.status is Status.ENDED:
-            raise ConflictError(
-                "The subscription has ended, and cannot be activated.",
-                marketplace=self.name,
-                operation="Activate",
-                remedy="The buyer has to buy again.",
-            )
-        return settled
+        return self._activator.activate(known)
 
     def read(self, known: Facts) -> Facts:
         """Read the whole truth of one subscription.
@@ -177,7 +132,7 @@ class AzureMarketplace(Marketplace):
         Raises:
             NotFoundError: Microsoft does not know it (which proves no end).
         """
-        return self._read(known)[0]
+        return self._reader.read(known)
 
     def list_subscriptions(self) -> Iterator[Facts]:
         """Yield each subscription of the publisher, ended ones included, page by page.
@@ -200,7 +155,7 @@ class AzureMarketplace(Marketplace):
         self._second_generation("list plans")
         if known.status is Status.ENDED:
             return ()
-        return parse_plans(self._client.plans(_id(known)))
+        return parse_plans(self._client.plans(identity_of(known)))
 
     def change_plan(self, known: Facts, plan: str) -> Operation:
         """Ask for another plan. A plan that it has already is a success.
@@ -233,7 +188,7 @@ class AzureMarketplace(Marketplace):
             ConflictError: Another operation is in progress.
             MarketplaceError: Microsoft refuses, as for purchases through a CSP partner.
         """
-        identity = _id(known)
+        identity = identity_of(known)
 
         def send() -> Operation:
             return self._started(known, self._client.delete(identity), "cancel")
@@ -266,7 +221,7 @@ class AzureMarketplace(Marketplace):
         Raises:
             NotFoundError: There is none of that id. Suspend, Renew and Unsubscribe may have none behind them.
         """
-        body = self._client.operation(_id(known), operation_id)
+        body = self._client.operation(identity_of(known), operation_id)
         return parse_operation(body, operation_id=operation_id)
 
     def update_operation(self, known: Facts, operation_id: str, *, accept: bool) -> None:
@@ -279,7 +234,7 @@ class AzureMarketplace(Marketplace):
         """
         self._second_generation("acknowledge operations")
         try:
-            self._client.acknowledge(_id(known), operation_id, "Success" if accept else "Failure")
+            self._client.acknowledge(identity_of(known), operation_id, "Success" if accept else "Failure")
         except (ConflictError, UnavailableError) as error:
             # 409: decided already. 500: also what Microsoft answers for operations that we have started.
             now = self.get_operation(known, operation_id)
@@ -290,7 +245,7 @@ class AzureMarketplace(Marketplace):
             raise ConflictError(
                 "The operation has been decided otherwise before.",
                 marketplace=self.name,
-                operation=refusals.UPDATE_OPERATION,
+                operation=errors.UPDATE_OPERATION,
                 http_status=error.http_status,
                 request_id=error.request_id,
                 remedy="Read the subscription again; Microsoft accepts what is not refused within 10 seconds.",
@@ -300,16 +255,12 @@ class AzureMarketplace(Marketplace):
         """Try the credentials and read one page of the list; changes nothing, raises nothing."""
         return examine(self._config, self._client)
 
-    def _read(self, known: Facts) -> tuple[Facts, str | None]:
-        answer = self._client.get(_id(known))
-        return parse_facts(answer.body, now=self._clock.now(), known=known), answer.etag
-
     def _check_offer(self, offer: str | None) -> None:
         if not self._config.accepts(offer):
             raise InvalidTokenError(
                 f"The landing token is of the offer '{offer}', which this installation does not sell.",
                 marketplace=self.name,
-                operation=refusals.RESOLVE,
+                operation=errors.RESOLVE,
                 field=env("offers"),
                 remedy=f"Add the offer to {env('offers')}, or correct the landing page of the offer.",
             )
@@ -328,58 +279,20 @@ class AzureMarketplace(Marketplace):
         return InvalidTokenError(
             "The landing token is of another publisher, or of an offer with another application.",
             marketplace=self.name,
-            operation=refusals.RESOLVE,
+            operation=errors.RESOLVE,
             code=error.code,
             http_status=error.http_status,
             request_id=error.request_id,
             field="token",
-            remedy=f"Compare {env('client_id')} with the offer's technical configuration. {refusals.REOPEN}",
+            remedy=f"Compare {env('client_id')} with the offer's technical configuration. {errors.REOPEN}",
         )
 
-    def _activate(self, known: Facts) -> Facts | None:
-        """Send the activation once. Return facts where it needs no watching."""
-        identity = _id(known)
-        try:
-            if self._config.legacy:
-                facts, etag = self._read(known)
-                if facts.status is not Status.PENDING:
-                    return facts
-                self._client.subscribe(identity, facts.plan or known.plan, etag=etag)
-            else:
-                self._client.activate(identity, _activation_body(known))
-        except UnavailableError:
-            raise
-        except (AuthenticationError, InvalidTokenError):
-            raise
-        except MarketplaceError as error:
-            # 400 for what is Subscribed or Suspended already, 404 for what has ended, 409 for a race.
-            if error.http_status not in {400, 404, 409, 412}:
-                raise
-            facts = self.read(known)
-            if facts.status is not Status.PENDING or isinstance(error, ConflictError):
-                return facts
-            raise
-        return None
-
-    def _activated(self, known: Facts) -> Facts | None:
-        """Return the facts where an activation of unknown outcome is seen to have been done."""
-        facts = self.read(known)
-        return facts if facts.status is not Status.PENDING else None
-
-    def _watch(self, known: Facts) -> Facts:
-        end = self._clock.now() + timedelta(seconds=self._config.activation_wait)
-        facts = self.read(known)
-        while facts.status is Status.PENDING and (left := (end - self._clock.now()).total_seconds()) > 0:
-            self._clock.sleep(min(POLL, left))
-            facts = self.read(known)
-        return facts
-
     def _change(self, known: Facts, what: Literal["planId", "quantity"], value: str | int) -> Operation:
-        identity = _id(known)
+        identity = identity_of(known)
         action = "change_plan" if what == "planId" else "change_quantity"
 
         def send() -> Operation:
-            etag = self._read(known)[1] if self._config.legacy else None
+            etag = self._reader.read_tagged(known)[1] if self._config.legacy else None
             return self._started(known, self._client.change(identity, what, value, etag=etag), action, value)
 
         def done() -> Operation | None:
@@ -422,7 +335,7 @@ class AzureMarketplace(Marketplace):
         return None
 
     def _operations(self, known: Facts) -> list[Operation]:
-        return parse_operations(self._client.operations(_id(known)))
+        return parse_operations(self._client.operations(identity_of(known)))
 
     def _second_generation(self, what: str) -> None:
         if self._config.legacy:
@@ -431,24 +344,6 @@ class AzureMarketplace(Marketplace):
                 field=env("api_version"),
                 remedy=f"Set {env('api_version')} to {V2}, once the offer uses it.",
             )
-
-
-def _id(known: Facts) -> str:
-    identity = known.marketplace_ids.get(SUBSCRIPTION)
-    if not identity:
-        raise InvalidArgumentError(
-            "The facts hold no subscription id of Azure.", field=f"known.marketplace_ids['{SUBSCRIPTION}']"
-        )
-    return identity
-
-
-def _activation_body(known: Facts) -> dict[str, JsonValue]:
-    """Return plan and quantity where they are known: some editions of the API demand them, none refuses them."""
-    quantity = known.quantities.get(QUANTITY)
-    return {
-        **({"planId": known.plan} if known.plan else {}),
-        **({"quantity": quantity} if quantity is not None else {}),
-    }
 
 
 def _requested(

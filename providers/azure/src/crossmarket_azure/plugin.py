@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crossmarket.plugins import MarketplacePlugin, hookimpl
+from crossmarket_azure.capabilities import GENERATIONS
 from crossmarket_azure.config import AzureConfig
 
 if TYPE_CHECKING:
+    from crossmarket.clock import Clock
     from crossmarket.testing.emulator import Emulator
     from crossmarket_azure.marketplace import AzureMarketplace
 
@@ -16,7 +18,12 @@ if TYPE_CHECKING:
 def crossmarket_marketplace() -> MarketplacePlugin:
     """Return the announcement."""
     return MarketplacePlugin(
-        name="azure", title="Microsoft Marketplace", config=AzureConfig, connect=connect, emulator=emulator
+        name="azure",
+        title="Microsoft Marketplace",
+        config=AzureConfig,
+        connect=connect,
+        generations=GENERATIONS,
+        emulator=emulator,
     )
 
 
@@ -31,8 +38,8 @@ def connect(config: AzureConfig) -> AzureMarketplace:
     return AzureMarketplace(config)
 
 
-def emulator() -> Emulator:
+def emulator(*, clock: Clock | None = None, landing_url: str = "") -> Emulator:
     """Make an emulator of this marketplace; needs the extra `crossmarket[testing]`."""
     from crossmarket_azure.emulator import AzureEmulator  # noqa: PLC0415 - needs packages that production has not
 
-    return AzureEmulator()
+    return AzureEmulator(clock=clock, landing_url=landing_url)

@@ -68,7 +68,9 @@ def parse_facts(raw: JsonValue, *, now: datetime, known: Facts | None = None) ->
     told = tidy(raw)
     term = tidy(told.get("term"))
     status = STATUSES.get((text(told.get("saassubscriptionstatus")) or "").lower(), Status.UNKNOWN)
-    ends_at = day_after(term.get("enddate"))
+    starts_at, ends_at = moment(term.get("startdate")), day_after(term.get("enddate"))
+    # Subscribed is running, whatever the date: it may be the buyer's, east of us, or of a term renewed in advance.
+    early = status is Status.ACTIVE and starts_at is not None and starts_at > now
     will_renew = False if status is Status.ENDED else flag(told.get("autorenew"))
     quantity = whole(told.get("quantity"))
     trouble = known.billing_issue_since if known is not None and status is Status.SUSPENDED else None
@@ -79,7 +81,7 @@ def parse_facts(raw: JsonValue, *, now: datetime, known: Facts | None = None) ->
         reason=_reason(status, ends_at, now=now, known=known),
         will_renew=will_renew,
         cancels_at=ends_at if will_renew is False and status is not Status.ENDED else None,
-        starts_at=moment(term.get("startdate")),
+        starts_at=None if early else starts_at,
         ends_at=ends_at,
         term=text(term.get("termunit")),
         trial=flag(told.get("isfreetrial")) or False,
@@ -180,6 +182,16 @@ def parse_plans(body: JsonValue) -> list[Plan]:
                 )
             )
     return plans
+
+
+def parse_private_offer(body: JsonValue) -> str | None:
+    """Return the id of the private offer behind a plan; told only where the plan was asked for by its id."""
+    for plan in parse_plans(body):
+        for source in objects(tidy(plan.provider_state).get("sourceoffers")):
+            offer = text(tidy(source).get("externalid"))
+            if offer is not None:
+                return offer
+    return None
 
 
 def parse_operation(raw: JsonValue, *, operation_id: str = "", action: str = "unknown") -> Operation:

@@ -14,8 +14,8 @@ from crossmarket.models import Operation
 from crossmarket.operation import wait_for
 from crossmarket_yandex import wire
 from crossmarket_yandex.config import YandexConfig, setting
-from crossmarket_yandex.iam import token_source
-from crossmarket_yandex.rpc_status import MARKETPLACE, classify
+from crossmarket_yandex.credentials import token_source
+from crossmarket_yandex.errors import MARKETPLACE, classify
 
 INSTANCES = "/marketplace/license-manager/saas/v1/instances"
 LOCKS = "/marketplace/license-manager/saas/v1/locks"

@@ -21,7 +21,7 @@ from crossmarket.testing.emulator import Emulator, EmulatorError, LandingRequest
 from crossmarket_yandex.emulator_api import Api, status_response
 from crossmarket_yandex.emulator_auth import Issuers
 from crossmarket_yandex.emulator_state import Behaviour, IssuedToken, Purchase, Shop, new_id
-from crossmarket_yandex.rpc_status import CODE_OF_HTTP
+from crossmarket_yandex.errors import CODE_OF_HTTP
 
 if TYPE_CHECKING:
     from starlette.responses import Response

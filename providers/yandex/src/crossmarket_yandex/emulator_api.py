@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 from crossmarket_yandex import emulator_state as shapes
 from crossmarket_yandex.emulator_auth import Issuers, RefusedError
 from crossmarket_yandex.emulator_state import SELLER, Claim, Message, Purchase, Shop, new_id
-from crossmarket_yandex.rpc_status import RULES
+from crossmarket_yandex.errors import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -20,7 +20,7 @@ from crossmarket.errors import (
 from crossmarket.models import Operation
 from crossmarket_yandex import wire
 from crossmarket_yandex.client import Message, YandexClient
-from crossmarket_yandex.rpc_status import MARKETPLACE, ROLES, error_of
+from crossmarket_yandex.errors import MARKETPLACE, ROLES, error_of
 
 START_AGAIN = (
     'Press "Go to partner" at the subscription in the Yandex Cloud console again: '

@@ -32,8 +32,8 @@ from crossmarket_yandex import wire
 from crossmarket_yandex.capabilities import SAAS
 from crossmarket_yandex.client import Message, YandexClient
 from crossmarket_yandex.config import YandexConfig, setting
+from crossmarket_yandex.errors import MARKETPLACE
 from crossmarket_yandex.linking import START_AGAIN, Linker, invalid_token
-from crossmarket_yandex.rpc_status import MARKETPLACE
 
 CLOCK_DIFFERENCE = timedelta(minutes=1)
 """How far ahead this machine's clock may be before a good token is taken for expired. The claim decides."""

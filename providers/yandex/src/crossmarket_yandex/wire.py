@@ -1,4 +1,4 @@
-"""Pure: the JSON of Yandex Cloud Marketplace -> our models. Errors are in `rpc_status.py`.
+"""Pure: the JSON of Yandex Cloud Marketplace -> our models. Errors are in `errors.py`.
 
 Reading is tolerant, as the JSON form of protobuf asks for: camelCase or snake_case, default values printed or
 left out, enums by name or number, 64-bit integers as text, timestamps with 0 to 9 fraction digits.

@@ -20,7 +20,7 @@ from crossmarket.clock import Clock
 from crossmarket.errors import AuthenticationError, MarketplaceError, UnavailableError
 from crossmarket.http import HttpClient, Response
 from crossmarket_yandex.config import YandexConfig, setting
-from crossmarket_yandex.rpc_status import MARKETPLACE, classify, mask
+from crossmarket_yandex.errors import MARKETPLACE, classify, mask
 from crossmarket_yandex.wire import moment, text
 
 LONGEST_ASSERTION = timedelta(hours=1)

@@ -93,9 +93,7 @@ def classify(operation: str, response: Response, *, now: datetime) -> Marketplac
     return _refused(operation, status, message, said, told)
 
 
-def _refused(
-    operation: str, status: int, message: str | None, said: str, told: dict[str, Any]
-) -> MarketplaceError:
+def _refused(operation: str, status: int, message: str | None, said: str, told: dict[str, Any]) -> MarketplaceError:
     if operation == RESOLVE and status == 400:  # noqa: PLR2004
         return InvalidTokenError(
             f"The landing token is malformed or has expired.{said}", field="token", remedy=REOPEN, **told

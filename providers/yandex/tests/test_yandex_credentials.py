@@ -20,9 +20,9 @@ from crossmarket.testing.clock import FakeClock
 from crossmarket.testing.faults import Fault
 from crossmarket.testing.server import serve
 from crossmarket_yandex.config import YandexConfig
+from crossmarket_yandex.credentials import token_source
 from crossmarket_yandex.emulator import YandexEmulator
 from crossmarket_yandex.emulator_auth import Issuers
-from crossmarket_yandex.iam import token_source
 
 from .conftest import Desk
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from crossmarket.errors import CrossmarketError
 from crossmarket.models import Finding
 from crossmarket_azure.config import V2, env
-from crossmarket_azure.entra import CERTIFICATE, read_certificate_file
+from crossmarket_azure.credentials import CERTIFICATE, read_certificate_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

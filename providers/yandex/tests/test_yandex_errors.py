@@ -14,7 +14,7 @@ from crossmarket.errors import (
     UnavailableError,
 )
 from crossmarket.http import Response
-from crossmarket_yandex.rpc_status import classify, error_of, mask
+from crossmarket_yandex.errors import classify, error_of, mask
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETTING = "CROSSMARKET_YANDEX__IAM_TOKEN"

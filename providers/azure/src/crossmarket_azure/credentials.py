@@ -20,7 +20,7 @@ from crossmarket.access_token import AccessToken
 from crossmarket.errors import AuthenticationError, MarketplaceError, UnavailableError
 from crossmarket.http import HttpClient
 from crossmarket_azure.config import env
-from crossmarket_azure.refusals import NAME, TOKEN, classify_entra, classify_entra_status
+from crossmarket_azure.errors import NAME, TOKEN, classify_entra, classify_entra_status
 from crossmarket_azure.values import whole
 
 if TYPE_CHECKING:
@@ -108,13 +108,16 @@ class TokenSource:
         if key is None or certificate is None:
             raise _bad_file("has no private key and certificate, both in PEM form")
         secret = config.client_certificate_password
+        password = secret.get_secret_value() if secret is not None else None
+        _check_key(key[0], password)
         return {
             "private_key": key[0],
             "public_certificate": certificate[0],
-            **({"passphrase": secret.get_secret_value()} if secret is not None else {}),
+            **({"passphrase": password} if password is not None else {}),
         }
 
-    def _unusable(self, error: Exception) -> MarketplaceError:
+    @staticmethod
+    def _unusable(error: Exception) -> MarketplaceError:
         if isinstance(error, ValueError) and "get authority configuration" in str(error):
             return AuthenticationError(
                 "Entra does not know the tenant.",
@@ -123,8 +126,6 @@ class TokenSource:
                 field=env("tenant_id"),
                 remedy=f"Look at {env('tenant_id')} and {env('authority_url')}.",
             )
-        if self._config.client_secret is None and isinstance(error, ValueError | TypeError):
-            return _bad_file("cannot be used: its key is damaged, or its password is wrong or missing")
         return UnavailableError(
             f"Entra answered in a way that cannot be read ({type(error).__name__}).",
             marketplace=NAME,
@@ -143,6 +144,17 @@ def read_certificate_file(config: AzureConfig) -> str:
         return config.client_certificate_file.read_text("utf-8") if config.client_certificate_file else ""
     except (OSError, ValueError) as error:
         raise _bad_file(f"cannot be read ({type(error).__name__})") from error
+
+
+def _check_key(pem: str, password: str | None) -> None:
+    """Read the key before msal does, which would log what is wrong with it and raise one of many errors."""
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - only those who use a certificate
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+
+    try:
+        load_pem_private_key(pem.encode(), password.encode() if password is not None else None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise _bad_file("cannot be used: its key is damaged, or its password is wrong or missing") from None
 
 
 def _bad_file(what: str) -> AuthenticationError:
