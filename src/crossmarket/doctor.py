@@ -205,10 +205,12 @@ def _provider(name: str, settings: Settings, registry: Registry, clock: Clock) -
     except CrossmarketError as error:
         yield _error(name, error)
         return
-    for finding in marketplace.diagnose():
-        told = finding.message if finding.subject == name else f"{finding.subject}: {finding.message}"
-        yield finding.model_copy(update={"subject": name, "message": told})
-    marketplace.close()
+    try:
+        for finding in marketplace.diagnose():
+            told = finding.message if finding.subject == name else f"{finding.subject}: {finding.message}"
+            yield finding.model_copy(update={"subject": name, "message": told})
+    finally:
+        marketplace.close()
 
 
 def _error(subject: str, error: CrossmarketError) -> Finding:

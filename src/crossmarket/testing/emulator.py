@@ -113,7 +113,7 @@ class Emulator(ABC):
         """Guards the emulated state: handlers and Python callers hold it while they read or write."""
 
     @abstractmethod
-    def buy(self, **terms: Any) -> str:
+    def buy(self, *args: Any, **terms: Any) -> str:
         """Buy, and return the purchase's id. Every argument has a default; common ones are named
         `product`, `plan`, `quantity`, `trial`.
         """  # noqa: D205

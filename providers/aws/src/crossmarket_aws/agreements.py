@@ -30,8 +30,10 @@ class Agreements:
     """The agreements of the seller, as far as its credentials let them be read.
 
     With `agreements=auto` a refused permission is remembered for a quarter of an hour, and the provider goes on
-    with entitlements alone. A service that cannot be reached counts as not there only if it has never answered
-    and nothing is known from it: otherwise it is an outage, which is raised, for going on would lose facts.
+    with entitlements alone. One agreement that is refused while others are not is a reseller's, which the maker
+    of the product may not read. A service that cannot be reached counts as not there only if it has never
+    answered and nothing is known from it: otherwise it is an outage, which is raised, for going on would lose
+    facts.
 
     Args:
         client: Makes the calls.
@@ -42,7 +44,7 @@ class Agreements:
         self._client = client
         self._config = config
         self._lock = threading.Lock()
-        self._answered = False
+        self._answered_at: datetime | None = None
         self._closed: Literal["refused", "not there"] | None = None
         self._closed_until: datetime | None = None
 
@@ -109,11 +111,6 @@ class Agreements:
             remedy = RIGHTS
         raise UnsupportedError("The agreement service of AWS may not be used.", field="cancel", remedy=remedy)
 
-    def remember(self, error: MarketplaceError) -> None:
-        """Remember a refusal that another call of the service has met."""
-        if error.code in _REFUSED:
-            self._close("refused")
-
     @property
     def _enabled(self) -> bool:
         return self._config.agreements is not False and self._config.partition.agreements
@@ -140,20 +137,32 @@ class Agreements:
         try:
             result = call()
         except NotFoundError:
-            self._answered = True
+            self._answered_at = self._config.clock.now()
             return None
         except MarketplaceError as error:
             if self._config.agreements is True:
                 raise
             if error.code in _REFUSED:
-                self._close("refused")
+                self._examine_refusal()
                 return None
-            if error.code in _NOT_THERE and not needed and not self._answered:
+            if error.code in _NOT_THERE and not needed and self._answered_at is None:
                 self._close("not there")
                 return None
             raise
-        self._answered = True
+        self._answered_at = self._config.clock.now()
         return result
+
+    def _examine_refusal(self) -> None:
+        """Find out whether all agreements are refused or only one, unless another was read a short while ago."""
+        now = self._config.clock.now()
+        if self._answered_at is not None and now < self._answered_at + FORGET_REFUSAL:
+            return
+        try:
+            next(self._client.search_agreements(trial=True), None)
+        except MarketplaceError:
+            self._close("refused")
+        else:
+            self._answered_at = now
 
     def _closure(self) -> Literal["refused", "not there"] | None:
         with self._lock:

@@ -84,9 +84,7 @@ class AwsClient:
         """
         return self._call("marketplace-agreement", "DescribeAgreement", agreementId=agreement)
 
-    def search_agreements(
-        self, filters: Mapping[str, str] | None = None, *, trial: bool = False
-    ) -> Iterator[Json]:
+    def search_agreements(self, filters: Mapping[str, str] | None = None, *, trial: bool = False) -> Iterator[Json]:
         """Yield the summaries of the seller's purchase agreements, page by page.
 
         Args:
@@ -105,9 +103,7 @@ class AwsClient:
     def get_agreement_terms(self, agreement: str) -> list[Json]:
         """Return the accepted terms of an agreement, each an object with one member."""
         arguments: Json = {"agreementId": agreement, "maxResults": AGREEMENTS_PAGE}
-        return list(
-            self._pages("marketplace-agreement", "GetAgreementTerms", "acceptedTerms", "nextToken", arguments)
-        )
+        return list(self._pages("marketplace-agreement", "GetAgreementTerms", "acceptedTerms", "nextToken", arguments))
 
     def request_cancellation(self, agreement: str, *, reason: str, description: str) -> Json:
         """Ask the buyer to agree to the end of an agreement.
@@ -129,9 +125,7 @@ class AwsClient:
         """Close connections; the next call opens new ones."""
         self._clients.close()
 
-    def _pages(
-        self, service: Service, operation: str, entries: str, next_name: str, arguments: Json
-    ) -> Iterator[Json]:
+    def _pages(self, service: Service, operation: str, entries: str, next_name: str, arguments: Json) -> Iterator[Json]:
         """Yield the entries of all pages. An empty page may have a next one; the entries' key may be missing."""
         empty = 0
         token: str | None = None

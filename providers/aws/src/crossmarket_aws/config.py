@@ -31,8 +31,8 @@ def _blank_is_none(value: object) -> object:
 ProductCode = Annotated[str, Field(pattern=r"^[-a-zA-Z0-9/=:_.@]{1,255}$")]
 TopicArn = Annotated[str, Field(pattern=r"^arn:aws[a-zA-Z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$")]
 RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-zA-Z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$")]
-HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+[^\s?#]*$")]
-Optional = BeforeValidator(_blank_is_none)
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
+BlankIsNone = BeforeValidator(_blank_is_none)
 
 
 class AwsConfig(ProviderConfig):
@@ -62,16 +62,16 @@ class AwsConfig(ProviderConfig):
     """
 
     product_codes: Annotated[tuple[ProductCode, ...], BeforeValidator(_split)] = ()
-    role_arn: Annotated[RoleArn | None, Optional] = None
-    external_id: Annotated[str | None, Optional] = Field(default=None, min_length=2, max_length=1224, repr=False)
+    role_arn: Annotated[RoleArn | None, BlankIsNone] = None
+    external_id: Annotated[str | None, BlankIsNone] = Field(default=None, min_length=2, max_length=1224, repr=False)
     region: Annotated[str, Field(pattern=r"^[a-z]{2,5}(-[a-z]+)+-[0-9]+$")] = "us-east-1"
-    profile: Annotated[str | None, Optional] = None
-    access_key_id: Annotated[SecretStr | None, Optional] = None
-    secret_access_key: Annotated[SecretStr | None, Optional] = None
-    session_token: Annotated[SecretStr | None, Optional] = None
-    endpoint_url: Annotated[HttpUrl | None, Optional] = None
+    profile: Annotated[str | None, BlankIsNone] = None
+    access_key_id: Annotated[SecretStr | None, BlankIsNone] = None
+    secret_access_key: Annotated[SecretStr | None, BlankIsNone] = None
+    session_token: Annotated[SecretStr | None, BlankIsNone] = None
+    endpoint_url: Annotated[HttpUrl | None, BlankIsNone] = None
     agreements: Literal["auto"] | bool = "auto"
-    queue_url: Annotated[HttpUrl | None, Optional] = None
+    queue_url: Annotated[HttpUrl | None, BlankIsNone] = None
     topic_arns: Annotated[tuple[TopicArn, ...], BeforeValidator(_split)] = ()
     connect_timeout: float = Field(default=2.0, gt=0, le=60)
     read_timeout: float = Field(default=5.0, gt=0, le=60)

@@ -9,10 +9,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from crossmarket.models import Quantity
-from crossmarket_aws.emulator_state import SELLER_ACCOUNT, AgreementState, Ledger, Modes, Purchase
+from crossmarket_aws.emulator_shapes import (
+    Json,
+    common_members,
+    end_behaviour,
+    entitlements_of,
+    license_arn,
+    matches,
+    product_id,
+    terms_of,
+)
+from crossmarket_aws.emulator_state import AgreementState, Ledger, Modes, Purchase
 
-Json = dict[str, Any]
 T = TypeVar("T")
 
 FILTERS = frozenset({"CUSTOMER_IDENTIFIER", "CUSTOMER_AWS_ACCOUNT_ID", "DIMENSION", "LICENSE_ARN"})
@@ -108,7 +116,7 @@ class Api:
         invalid = "InvalidParameterException"
         _only(request, {"ProductCode", "Filter", "NextToken", "MaxResults"}, invalid)
         product = request.get("ProductCode")
-        filters = request.get("Filter") or {}
+        filters = request.get("Filter", {})
         if not isinstance(product, str) or not product:
             raise Refusal(invalid, "ProductCode is required.")
         if self.modes.product_codes_checked and product not in self.products:
@@ -126,8 +134,8 @@ class Api:
             entry
             for purchase in self.ledger.purchases.values()
             if purchase.product == product and purchase.live
-            for entry in _entitlements(purchase)
-            if _matches(entry, filters)
+            for entry in entitlements_of(purchase)
+            if matches(entry, filters)
         ]
         if self.modes.empty_page and "NextToken" not in request:
             return {"Entitlements": [], "NextToken": _token(0)}
@@ -139,12 +147,12 @@ class Api:
         """Answer DescribeAgreement."""
         _only(request, {"agreementId"}, "ValidationException")
         purchase, agreement = self._agreement(request)
-        answer = _common(purchase, agreement) | {
+        answer = common_members(purchase, agreement) | {
             "estimatedCharges": {"currencyCode": "USD", "agreementValue": "0"},
         }
         if self.modes.newer_members:
             answer["initialAgreementId"] = agreement.initial
-            if behaviour := _behaviour(agreement):
+            if behaviour := end_behaviour(agreement):
                 answer["endTimeBehavior"] = behaviour
             if agreement.trial_ends_at:
                 answer["freeTrialSummary"] = {"trialEndTime": agreement.trial_ends_at.timestamp()}
@@ -172,41 +180,8 @@ class Api:
         """Answer GetAgreementTerms, as far as prices and times go."""
         _only(request, {"agreementId", "maxResults", "nextToken"}, "ValidationException")
         purchase, agreement = self._agreement(request)
-        card = [{"dimensionKey": name, "price": "1.00"} for name in agreement.dimensions or {"requests": 1}]
-        terms: list[Json] = [
-            {
-                "usageBasedPricingTerm": {
-                    "type": "UsageBasedPricingTerm",
-                    "currencyCode": "USD",
-                    "rateCards": [{"rateCard": card}],
-                }
-            }
-        ]
-        if purchase.model == "contract":
-            bought = [
-                {"dimensionKey": name, "dimensionValue": value if isinstance(value, int) else 1}
-                for name, value in agreement.dimensions.items()
-            ]
-            terms = [
-                {
-                    "configurableUpfrontPricingTerm": {
-                        "type": "ConfigurableUpfrontPricingTerm",
-                        "currencyCode": "USD",
-                        "rateCards": [
-                            {"selector": {"type": "Duration", "value": "P12M"}, "rateCard": card},
-                        ],
-                        "configuration": {"selectorValue": "P12M", "dimensions": bought},
-                    }
-                },
-                {
-                    "renewalTerm": {
-                        "type": "RenewalTerm",
-                        "configuration": {"enableAutoRenew": agreement.auto_renew},
-                    }
-                },
-            ]
         limit = _limit(request.get("maxResults", 50), 50, "ValidationException")
-        page, following = _page(terms, request.get("nextToken"), limit, "ValidationException")
+        page, following = _page(terms_of(purchase, agreement), request.get("nextToken"), limit, "ValidationException")
         return {"acceptedTerms": page} | ({"nextToken": following} if following else {})
 
     def send_agreement_cancellation_request(self, request: Json) -> Json:
@@ -215,6 +190,8 @@ class Api:
         _only(request, {"agreementId", "reasonCode", "clientToken", "description"}, invalid)
         if request.get("reasonCode") not in REASON_CODES:
             raise Refusal(invalid, "The reason code is unknown.", reason="INVALID_REASON_CODE")
+        if request["reasonCode"] == "OTHER" and not request.get("description"):
+            raise Refusal(invalid, "OTHER needs a description.", reason="MISSING_DESCRIPTION")
         _, agreement = self._agreement(request)
         if agreement.status != "ACTIVE" or agreement.request:
             raise Refusal(
@@ -262,13 +239,13 @@ class Api:
                 yield from ((purchase, agreement) for agreement in purchase.agreements)
 
     def _summary(self, purchase: Purchase, agreement: AgreementState) -> Json:
-        answer = _common(purchase, agreement) | {
+        answer = common_members(purchase, agreement) | {
             "lastUpdateTime": agreement.updated_at.timestamp(),
             "entitlements": [{"licenseArn": license_arn(agreement)}],
         }
         if self.modes.newer_members:
             answer["initialAgreementId"] = agreement.initial
-            if behaviour := _behaviour(agreement):
+            if behaviour := end_behaviour(agreement):
                 answer["endTimeBehaviorType"] = behaviour["type"]
                 if "reasonCode" in behaviour:
                     answer["endTimeBehaviorReasonCode"] = behaviour["reasonCode"]
@@ -279,81 +256,6 @@ class Api:
     def _allowed(self) -> None:
         if not self.modes.agreements:
             raise Refusal("AccessDeniedException", "User is not authorized to perform this.", status=403)
-
-
-def license_arn(agreement: AgreementState) -> str:
-    """Return the licence of an agreement, in the form that real traffic shows."""
-    return f"arn:aws:license-manager::{SELLER_ACCOUNT}:license:{agreement.license}"
-
-
-def product_id(code: str) -> str:
-    """Return the product id of a product code; agreements tell only the id."""
-    return f"prod-{code[-12:]}"
-
-
-def _entitlements(purchase: Purchase) -> Iterable[Json]:
-    agreement = purchase.current
-    for dimension, value in agreement.dimensions.items():
-        entry: Json = {
-            "ProductCode": purchase.product,
-            "Dimension": dimension,
-            "CustomerIdentifier": purchase.customer,
-            "CustomerAWSAccountId": purchase.account,
-            "Value": {_member(value): value},
-        }
-        if agreement.ends_at:
-            entry["ExpirationDate"] = agreement.ends_at.timestamp()
-        if purchase.generation == "concurrent":
-            entry["LicenseArn"] = license_arn(agreement)
-        yield entry
-
-
-def _member(value: Quantity) -> str:
-    match value:
-        case bool():
-            return "BooleanValue"
-        case int():
-            return "IntegerValue"
-        case float():
-            return "DoubleValue"
-        case _:
-            return "StringValue"
-
-
-def _matches(entry: Json, filters: Mapping[str, Sequence[str]]) -> bool:
-    names = {
-        "CUSTOMER_IDENTIFIER": "CustomerIdentifier",
-        "CUSTOMER_AWS_ACCOUNT_ID": "CustomerAWSAccountId",
-        "DIMENSION": "Dimension",
-        "LICENSE_ARN": "LicenseArn",
-    }
-    return all(entry.get(names[key]) in values for key, values in filters.items())
-
-
-def _common(purchase: Purchase, agreement: AgreementState) -> Json:
-    answer: Json = {
-        "agreementId": agreement.id,
-        "acceptor": {"accountId": purchase.account},
-        "proposer": {"accountId": SELLER_ACCOUNT},
-        "acceptanceTime": agreement.starts_at.timestamp(),
-        "startTime": agreement.starts_at.timestamp(),
-        "agreementType": "PurchaseAgreement",
-        "proposalSummary": {
-            "resources": [{"id": product_id(purchase.product), "type": "SaaSProduct"}],
-            "offerId": agreement.offer,
-        },
-        "status": agreement.status,
-    }
-    return answer | ({"endTime": agreement.ends_at.timestamp()} if agreement.ends_at else {})
-
-
-def _behaviour(agreement: AgreementState) -> Json | None:
-    """Return what happens at the end; AWS tells it only of active agreements that have one."""
-    if agreement.status != "ACTIVE" or agreement.ends_at is None:
-        return None
-    if agreement.auto_renew:
-        return {"type": "RENEW"}
-    return {"type": "EXPIRE", "reasonCode": agreement.opted_out}
 
 
 def _search_filters(filters: Any) -> dict[str, str]:
@@ -371,7 +273,7 @@ def _search_filters(filters: Any) -> dict[str, str]:
             raise Refusal(invalid, "A filter takes exactly one value.", reason="INVALID_FILTER_VALUES")
         wanted[name] = values[0]
     if wanted.get("AgreementType") != "PurchaseAgreement" or "PartyType" not in wanted:
-        raise Refusal(invalid, "AgreementType and PartyType are required.", reason="MISSING_AGREEMENT_TYPE")
+        raise Refusal(invalid, "AgreementType and PartyType are required.", reason="UNSUPPORTED_FILTERS")
     return wanted
 
 

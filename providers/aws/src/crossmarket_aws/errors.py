@@ -25,9 +25,7 @@ RIGHTS = (
     "Allow aws-marketplace:ResolveCustomer, GetEntitlements, DescribeAgreement, SearchAgreements, "
     "GetAgreementTerms and SendAgreementCancellationRequest to the seller account's credentials."
 )
-KEYS = (
-    f"Check {PREFIX}ACCESS_KEY_ID and {PREFIX}SECRET_ACCESS_KEY, {PREFIX}PROFILE, or what boto3 finds by itself."
-)
+KEYS = f"Check {PREFIX}ACCESS_KEY_ID and {PREFIX}SECRET_ACCESS_KEY, {PREFIX}PROFILE, or what boto3 finds by itself."
 LATER = "Try again later; what is stored stays valid until then."
 CODES = f"Check {PREFIX}PRODUCT_CODES."
 
@@ -97,9 +95,7 @@ RULES: Mapping[str, Rule] = {
     "CustomerNotEntitledException": Rule(NotFoundError, "The customer is not entitled to the product."),
     "DuplicateRequestException": Rule(ConflictError, "The hour holds another quantity already."),
     "IdempotencyConflictException": Rule(ConflictError, "The same client token was used for another call."),
-    "InvalidCustomerIdentifierException": Rule(
-        NotFoundError, "AWS does not know the customer identifier.", SELLER
-    ),
+    "InvalidCustomerIdentifierException": Rule(NotFoundError, "AWS does not know the customer identifier.", SELLER),
     "InvalidEndpointRegionException": Rule(
         MarketplaceError, "The call went to the wrong region.", f"Check {PREFIX}REGION.", field=f"{PREFIX}REGION"
     ),
@@ -209,7 +205,6 @@ def foreign_product(code: str) -> InvalidTokenError:
         "The landing token is of another product of this seller.",
         marketplace="aws",
         operation="ResolveCustomer",
-        code=None,
         field=f"{PREFIX}PRODUCT_CODES",
         remedy=f"If this application sells the product '{code}' too, add it to {PREFIX}PRODUCT_CODES.",
     )

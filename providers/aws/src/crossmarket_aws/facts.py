@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -126,9 +127,7 @@ class Identity:
             found.append(Alias(kind="agreement", value=self.agreement))
             found.append(Alias(kind="chain", value=self.initial or self.agreement, exact=False))
         if self.customer and self.product:
-            found.append(
-                Alias(kind="customer_product", value=f"{self.customer}:{self.product}", exact=self.legacy)
-            )
+            found.append(Alias(kind="customer_product", value=f"{self.customer}:{self.product}", exact=self.legacy))
         if self.account and self.product:
             found.append(Alias(kind="account_product", value=f"{self.account}:{self.product}", exact=False))
         return tuple(found)
@@ -218,6 +217,8 @@ def build(
     now: datetime,
 ) -> Facts:
     """Put together all that AWS says about one subscription; the arguments are those of `judge`."""
+    # AWS promises no order, and a mere change of order is no news; of one dimension twice the later end counts.
+    entitlements = sorted(entitlements, key=_order)
     identity = identity.with_agreement(agreement).with_entitlements(entitlements)
     status, reason = judge(entitlements, agreement, known=known, contract=contract, now=now)
     counted = live(entitlements, now) or entitlements
@@ -231,12 +232,10 @@ def build(
         cancels_at=ends_at if will_renew is False else None,
         starts_at=agreement.starts_at if agreement else known.starts_at if known else None,
         ends_at=ends_at,
-        trial=trial_ends_at is not None and trial_ends_at > now,
+        trial=trial_ends_at is not None and trial_ends_at > now and status is not Status.ENDED,
         trial_ends_at=trial_ends_at,
         product=identity.product,
-        quantities={
-            entry.dimension: entry.value for entry in counted if entry.dimension and entry.value is not None
-        },
+        quantities={entry.dimension: entry.value for entry in counted if entry.dimension and entry.value is not None},
         offer=agreement.offer if agreement and agreement.offer else known.offer if known else None,
         marketplace_ids=identity.as_ids(),
         aliases=identity.aliases(),
@@ -244,6 +243,11 @@ def build(
         buyer=Buyer(id=identity.account) if identity.account else None,
         provider_state=_state(entitlements, agreement),
     )
+
+
+def _order(entry: Entitlement) -> tuple[str, float, str]:
+    end = entry.expires_at.timestamp() if entry.expires_at else math.inf
+    return entry.dimension or "", end, entry.license_arn or ""
 
 
 def _end(entitlements: Sequence[Entitlement], agreement: Agreement | None, known: Facts | None) -> datetime | None:

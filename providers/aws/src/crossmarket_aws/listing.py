@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from crossmarket_aws.facts import Identity
 from crossmarket_aws.wire import Agreement, Entitlement, license_id
@@ -32,10 +32,10 @@ def group(entitlements: Iterable[Entitlement], agreements: Iterable[Agreement]) 
     bare: list[Agreement] = []
     codes: dict[str, str] = {}
     for agreement in agreements:
-        ours = [("license", key) for arn in agreement.licenses if (key := license_id(arn))]
-        matched = [key for key in ours if key in groups]
-        for key in matched:
-            entries = groups.pop(key)
+        licenses = [("license", license_id(arn) or "") for arn in agreement.licenses]
+        matched = [license_ for license_ in licenses if license_ in groups]
+        for license_ in matched:
+            entries = groups.pop(license_)
             listed = Listed(_identity(entries), entries, agreement)
             if listed.identity.product:
                 codes.update(dict.fromkeys(agreement.products, listed.identity.product))
@@ -44,7 +44,7 @@ def group(entitlements: Iterable[Entitlement], agreements: Iterable[Agreement]) 
             bare.append(agreement)
     for agreement in bare:
         code = next((codes[product] for product in agreement.products if product in codes), None)
-        identity = replace(Identity(), product=code, license_arn=next(iter(agreement.licenses), None))
+        identity = Identity(product=code, license_arn=next(iter(agreement.licenses), None))
         yield Listed(identity, (), agreement)
     for entries in groups.values():
         yield Listed(_identity(entries), entries, None)

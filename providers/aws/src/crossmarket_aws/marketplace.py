@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from crossmarket.errors import ConflictError, InvalidTokenError, MarketplaceError, NotFoundError
+from crossmarket.errors import ConflictError, InvalidTokenError, NotFoundError, UnsupportedError
 from crossmarket.models import Facts, Finding, Operation, Reason, Status
-from crossmarket.provider import Activation, Capabilities, Marketplace, Resolved
+from crossmarket.provider import Activation, Marketplace, Resolved
 from crossmarket_aws.agreements import Agreements
+from crossmarket_aws.capabilities import CONCURRENT, LEGACY, WITHOUT_AGREEMENTS
 from crossmarket_aws.client import AwsClient
 from crossmarket_aws.diagnosis import diagnose
 from crossmarket_aws.errors import SELLER, foreign_product, not_understood
@@ -25,6 +26,7 @@ from crossmarket_aws.wire import (
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from crossmarket.provider import Capabilities
     from crossmarket_aws.config import AwsConfig
     from crossmarket_aws.wire import Agreement
 
@@ -56,21 +58,9 @@ class AwsMarketplace(Marketplace):
     @property
     def capabilities(self) -> Capabilities:
         """What AWS can do with these options; without the agreement service it is less."""
-        agreements = self._agreements.usable
-        return Capabilities(
-            landing="POST",
-            landing_parameter="x-amzn-marketplace-token",
-            landing_token_seconds=None,  # AWS's own pages contradict one another: 30 min, 1 h, 4 h
-            activation_call=False,
-            list_subscriptions=True,
-            cancel=agreements,
-            quantities="dimensions",
-            trial=agreements,
-            renewal="new_subscription",
-            renewal_intent=agreements,
-            metering_batch=25,
-            metering_window_seconds=86400,
-        )
+        if self._config.agreements is False:
+            return LEGACY
+        return CONCURRENT if self._agreements.usable else WITHOUT_AGREEMENTS
 
     def resolve(self, token: SecretStr) -> Resolved:
         """Exchange a landing token; pending or active as the entitlements and the agreement say.
@@ -136,12 +126,18 @@ class AwsMarketplace(Marketplace):
         """Ask the buyer to agree to the end. Without an answer AWS approves after 7 days.
 
         Raises:
-            UnsupportedError: Agreements may not be used.
-            NotFoundError: No agreement is known, as in the legacy form.
+            UnsupportedError: Agreements may not be used, or the subscription is of the legacy form.
+            NotFoundError: AWS tells no agreement for it.
             ConflictError: A request is waiting already, or the agreement is over.
         """
         self._agreements.require()
         identity = Identity.of_facts(known)
+        if identity.legacy:
+            raise UnsupportedError(
+                "A subscription of the legacy form has no agreement that the seller could ask to end.",
+                field="cancel",
+                remedy="The buyer can cancel it on the AWS Marketplace page of the subscription.",
+            )
         agreement = identity.agreement
         if agreement is None:
             found = self._agreements.find(identity, needed=True)
@@ -154,13 +150,7 @@ class AwsMarketplace(Marketplace):
                 operation="SendAgreementCancellationRequest",
                 remedy="Ask the buyer to cancel, or AWS Marketplace seller operations.",
             )
-        try:
-            answer = self._client.request_cancellation(
-                agreement, reason="OTHER", description="Requested by the seller."
-            )
-        except MarketplaceError as error:
-            self._agreements.remember(error)
-            raise
+        answer = self._client.request_cancellation(agreement, reason="OTHER", description="Requested by the seller.")
         return cancellation_of(answer, agreement)
 
     def diagnose(self) -> Iterable[Finding]:
@@ -221,4 +211,3 @@ class AwsMarketplace(Marketplace):
             operation="GetEntitlements",
             remedy=f"It needs a licence, a customer identifier or an AWS account. {SELLER}",
         )
-

@@ -9,9 +9,11 @@ LOGGERS = ("botocore.auth", "botocore.endpoint", "botocore.hooks", "botocore.par
 """The loggers of botocore that write requests, answers or headers at level DEBUG."""
 
 _SECRET = re.compile(
-    r"""(RegistrationToken["']?\s*[:=]\s*["']?|registrationToken["']?\s*[:=]\s*["']?
+    r"""(RegistrationToken["']?\s*[:=]\s*["']?
         |x-amz-security-token["']?\s*[:=]\s*b?["']?
-        |<SecretAccessKey>|<SessionToken>)[^"'<\s,}]+""",
+        |<(?:SecretAccessKey|SessionToken|AccessKeyId)>
+        )[^"'<\s,}]+
+      |(\bCredential=)[^/\s]+""",
     re.IGNORECASE | re.VERBOSE,
 )
 
@@ -22,7 +24,7 @@ class SecretsFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Mask the record in place and let it pass."""
         text = record.getMessage()
-        masked = _SECRET.sub(r"\g<1>**********", text)
+        masked = _SECRET.sub(lambda found: f"{found[1] or found[2]}**********", text)
         if masked != text:
             record.msg, record.args = masked, ()
         return True

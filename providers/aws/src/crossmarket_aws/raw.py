@@ -1,9 +1,9 @@
 """The answer as AWS wrote it, beside what botocore makes of it.
 
 botocore drops members that its service model does not know (so that an older botocore hides agreement ids),
-raises on values that do not fit the model, and reads a page of HTML under status 200 as an empty answer, which
-would look like "no entitlements". So the JSON is taken from the body itself; what came in another form
-(botocore's CBOR, or an application's stubbed client) is taken as botocore parsed it.
+raises on values that do not fit the model, does not notice an answer that was cut off, and reads a page of HTML
+under status 200 as an empty answer, which would look like "no entitlements". So the JSON is taken from the body
+itself; what came in another form (CBOR, or an application's stubbed client) is taken as botocore parsed it.
 """
 
 from __future__ import annotations

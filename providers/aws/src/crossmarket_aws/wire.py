@@ -22,6 +22,7 @@ NEVER = datetime(9000, 1, 1, tzinfo=UTC)
 
 _LICENSE = re.compile(r"(?:^|[:/])(l-[0-9A-Za-z]+)$")
 _VALUE_MEMBERS = ("IntegerValue", "DoubleValue", "BooleanValue", "StringValue")
+_ONE_SIDED = frozenset({"estimatedCharges", "lastUpdateTime", "entitlements", "includesContactOfType"})
 _CONTRACT_TERMS = {"configurableUpfrontPricingTerm", "fixedUpfrontPricingTerm"}
 
 
@@ -67,7 +68,8 @@ class Agreement:
         behaviour: What happens at the end: RENEW, REPLACE, EXPIRE, another word, or None.
         trial_ends_at: When the free trial ends (UTC); None where there is no trial.
         licenses: The licence ARNs, which only SearchAgreements tells.
-        raw: The object, verbatim.
+        raw: The object, in the spelling of DescribeAgreement, so that both calls give the same; members that only
+            one of them has are left out, unknown ones kept.
     """
 
     id: str | None = None
@@ -135,8 +137,23 @@ def agreement_of(answer: Mapping[str, Any]) -> Agreement:
         behaviour=(_text(behaviour) or "").upper() or None,
         trial_ends_at=moment(trial if trial is not None else answer.get("freeTrialEndTime")),
         licenses=tuple(arn for arn in licenses if arn),
-        raw=jsonable(answer),
+        raw=_described(answer),
     )
+
+
+def _described(answer: Mapping[str, Any]) -> dict[str, JsonValue]:
+    plain = jsonable(answer)
+    behaviour: dict[str, JsonValue] = {
+        name: value
+        for name, member in (("type", "endTimeBehaviorType"), ("reasonCode", "endTimeBehaviorReasonCode"))
+        if (value := plain.pop(member, None)) is not None
+    }
+    trial = plain.pop("freeTrialEndTime", None)
+    if behaviour:
+        plain["endTimeBehavior"] = behaviour
+    if trial is not None:
+        plain["freeTrialSummary"] = {"trialEndTime": trial}
+    return {name: value for name, value in plain.items() if name not in _ONE_SIDED}
 
 
 def sells_contract(terms: Iterable[Mapping[str, Any]]) -> bool | None:

@@ -98,7 +98,7 @@ class AzureEmulator(Emulator):
         self.changes_wait = False
         self._offers: dict[str, dict[str, EmulatedPlan]] = {}
 
-    def buy(  # type: ignore[override]  # other terms than these are refused
+    def buy(
         self,
         product: str = "contoso",
         plan: str = "gold",

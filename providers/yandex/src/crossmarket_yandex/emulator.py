@@ -60,7 +60,7 @@ class YandexEmulator(Emulator):
         self._shop = Shop(self.clock, self.behaviour, self.lock)
         self._signing_key = secrets.token_bytes(32)
 
-    def buy(  # type: ignore[override] # the base allows any terms; these are the ones there are
+    def buy(
         self,
         *,
         product: str = "product-emulated",
