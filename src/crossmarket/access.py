@@ -74,7 +74,9 @@ def _active(subscription: Subscription, now: datetime, policy: AccessPolicy) -> 
         return _not_live(subscription, DecisionReason.EXPIRED)
     doubtful_since = [moment for moment in (subscription.stale_since, _overdue_since(subscription, now)) if moment]
     if not doubtful_since:
-        return Standing(live=True, reason=DecisionReason.ENTITLED)
+        # A status word that we do not know revokes nothing, however long it lasts: the marketplace can be read.
+        source: Literal["fresh", "grace"] = "grace" if subscription.unrecognised else "fresh"
+        return Standing(live=True, reason=DecisionReason.ENTITLED, source=source)
     if now < min(doubtful_since) + policy.stale_grace or policy.stale_policy == "allow":
         return Standing(live=True, reason=DecisionReason.ENTITLED, source="grace")
     return Standing(live=False, reason=DecisionReason.STALE, source="grace")

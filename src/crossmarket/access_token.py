@@ -25,8 +25,8 @@ class AccessTokenHolder:
     """Holds one access token for all threads.
 
     A token is renewed when less than `margin` of its life is left. While one caller fetches, the others wait
-    for it and take its result. A renewal that fails while the old token is still good leaves the old one in
-    use, and is tried again half a minute later.
+    for it and take its result, or its error. A renewal that fails while the old token is still good leaves the
+    old one in use, and is tried again half a minute later.
 
     Args:
         fetch: Gets a new token from where it is issued.
@@ -43,6 +43,8 @@ class AccessTokenHolder:
         self._lock = threading.Lock()
         self._token: AccessToken | None = None
         self._renew_at: datetime | None = None
+        self._failures = 0
+        self._error: MarketplaceError | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(...)"
@@ -55,8 +57,12 @@ class AccessTokenHolder:
         """
         token = self._good()
         if token is None:
+            failures = self._failures
             with self._lock:
-                token = self._good() or self._renew()
+                token = self._good()
+                if token is None and self._error is not None and self._failures != failures:
+                    raise self._error  # of the caller that this one has waited for
+                token = token or self._renew()
         return token.value
 
     def discard(self, value: str) -> None:
@@ -75,9 +81,11 @@ class AccessTokenHolder:
         now = self._clock.now()
         try:
             token = self._fetch()
-        except MarketplaceError:
+        except MarketplaceError as error:
             old = self._token
             if old is None or old.expires_at is None or old.expires_at <= now:
+                self._failures += 1
+                self._error = error
                 raise
             self._renew_at = min(now + RETRY_RENEWAL, old.expires_at)
             return old

@@ -46,7 +46,7 @@ def examine(
         yield _error("settings", error)
         return
     registry = Registry(settings.providers, plugins)
-    yield from _settings(registry)
+    yield from _settings(settings, registry)
     book = None
     try:
         book = Catalog.gather(catalog, settings.catalog)
@@ -76,8 +76,20 @@ def examine(
         )
 
 
-def _settings(registry: Registry) -> Iterator[Finding]:
+def _settings(settings: Settings, registry: Registry) -> Iterator[Finding]:
+    tables = {settings_module.normal_name(name) for name in registry.installed}
     unknown = settings_module.unknown_variables(registry.installed)
+    told = {
+        settings_module.normal_name(name.removeprefix(settings_module.PREFIX).partition("__")[0]) for name in unknown
+    }
+    for table in sorted(set(settings.options) - tables - told):
+        meant = near_miss(table, tables)
+        yield Finding(
+            level="warning",
+            subject="settings",
+            message=f"There are options for '{table}', which is no provider that is installed.",
+            remedy=f"Did you mean '{meant}'?" if meant else f"pip install crossmarket-{table}, or remove them.",
+        )
     for name, meant in unknown.items():
         yield Finding(
             level="warning",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from crossmarket.errors import (
@@ -69,6 +69,11 @@ class Response:
 
 Classify = Callable[[str, Response], MarketplaceError]
 """Makes the error for (operation, unexpected answer): each provider's `wire.py` has one."""
+
+
+Expected = Literal["anything", "json", "json or nothing", "no page"]
+"""What an expected answer's body has to be. A page (HTML) under status 200 is a proxy's word, not the
+marketplace's: it must never be read as an empty answer."""
 
 
 class _NotSentError(UnavailableError):
@@ -134,6 +139,7 @@ class HttpClient:
         json: JsonValue = None,
         form: Mapping[str, str] | None = None,
         expect: Collection[int] = (200,),
+        body: Expected = "anything",
     ) -> Response:
         """Send one call and return the expected answer.
 
@@ -148,6 +154,7 @@ class HttpClient:
             json: A JSON body.
             form: A form body.
             expect: The statuses that are answers and not errors.
+            body: What the body of such an answer has to be.
 
         Raises:
             MarketplaceError: What `classify` made of an unexpected answer; `UnavailableError` without any.
@@ -168,7 +175,7 @@ class HttpClient:
             on=backoff, attempts=self._attempts, timeout=60.0, wait_initial=0.2, wait_max=5.0, wait_jitter=0.5
         ):
             with attempt:
-                return self._try(
+                response = self._try(
                     operation,
                     expect,
                     {
@@ -180,6 +187,9 @@ class HttpClient:
                         **({"data": dict(form)} if form is not None else {}),
                     },
                 )
+                if not _fits(response, body):
+                    raise self._unreadable(operation, response)
+                return response
         raise AssertionError("unreachable")
 
     def close(self) -> None:
@@ -234,6 +244,15 @@ class HttpClient:
             remedy="Try again later; if it persists, look at the network and at the configured address.",
         )
 
+    def _unreadable(self, operation: str, response: Response) -> UnavailableError:
+        return UnavailableError(
+            f"{self._marketplace} answered something that is not of its API.",
+            marketplace=self._marketplace,
+            operation=operation,
+            http_status=response.status,
+            remedy="Try again later; if it persists, look at the configured address: a proxy may have answered.",
+        )
+
     def _client(self) -> httpx.Client:
         client: httpx.Client | None = getattr(self._local, "client", None)
         if client is None:
@@ -268,6 +287,19 @@ def _is_address(url: str) -> bool:
         return False
     plain = "@" not in parts.netloc and not parts.query and not parts.fragment and port != 0
     return plain and parts.scheme in {"http", "https"} and bool(parts.hostname)
+
+
+def _fits(response: Response, expected: Expected) -> bool:
+    blank = not response.body.strip()
+    match expected:
+        case "json":
+            return isinstance(response.json(), dict | list)
+        case "json or nothing":
+            return blank or isinstance(response.json(), dict | list)
+        case "no page":
+            return not response.body.lstrip().startswith(b"<")
+        case _:
+            return True
 
 
 def classify_status(marketplace: str, operation: str, response: Response) -> MarketplaceError:

@@ -182,6 +182,7 @@ class Subscription(Facts):
         version: Grows by one with each change; the greater version is the truer one.
         observed_at: When the marketplace was last read (UTC).
         stale_since: Since when the marketplace could not be read (UTC); None while it can.
+        unrecognised: Whether the last read said a status word that we do not know, so that the one before stays.
         activated_at: When we told the marketplace that the account is set up (UTC).
         created_at: When we first stored it (UTC).
         updated_at: When this version was stored (UTC).
@@ -197,6 +198,7 @@ class Subscription(Facts):
     version: int = 1
     observed_at: Moment
     stale_since: Moment | None = None
+    unrecognised: bool = False
     activated_at: Moment | None = None
     created_at: Moment
     updated_at: Moment
@@ -206,8 +208,8 @@ class Subscription(Facts):
 
     @property
     def stale(self) -> bool:
-        """Whether the last attempt to read the marketplace failed, so that this may be out of date."""
-        return self.stale_since is not None
+        """Whether this may be out of date: the last read failed, or said a status word that we do not know."""
+        return self.stale_since is not None or self.unrecognised
 
     @property
     def accounts(self) -> tuple[str, ...]:

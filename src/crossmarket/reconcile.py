@@ -77,8 +77,8 @@ def evolve(
 ) -> Subscription:
     """Return the next version, or the same version with a later `observed_at` where nothing differs.
 
-    A status word that we do not know leaves the status as it was and marks the snapshot stale: it neither
-    grants nor revokes. A read that still shows `pending` within `lag` of our own activation is older than the
+    A status word that we do not know leaves the status as it was and marks the snapshot unrecognised: it
+    neither grants nor revokes. A read that still shows `pending` within `lag` of our own activation is older than the
     stored state (Azure says PendingFulfillmentStart for minutes) and changes nothing. What is known about the
     buyer is never overwritten with nothing.
     """
@@ -94,11 +94,13 @@ def evolve(
         "aliases": _union(previous.aliases, facts.aliases),
         "buyer": _richer(previous.buyer, facts.buyer),
     }
-    stale_since = None
+    unrecognised = False
     if facts.status is Status.UNKNOWN and previous.status is not Status.UNKNOWN:
         known |= {"status": previous.status, "reason": previous.reason}
-        stale_since = previous.stale_since or now
-    candidate = previous.model_copy(update=known | {"observed_at": now, "stale_since": stale_since})
+        unrecognised = True
+    candidate = previous.model_copy(
+        update=known | {"observed_at": now, "stale_since": None, "unrecognised": unrecognised}
+    )
     return next_version(previous, candidate, now)
 
 

@@ -36,8 +36,9 @@ def configuration_error(
             told.append(f"{shown} is missing")
         else:
             told.append(f"{shown}: {entry['msg'].removeprefix('Value error, ')}" if shown else entry["msg"])
+    all_told = "; ".join(told)
     return ConfigurationError(
-        f"There is something wrong with {source}: {'; '.join(told)}.",
+        f"There is something wrong with {source}: {all_told}{'' if all_told.endswith('?') else '.'}",
         field=_place(error.errors(include_input=False)[0]["loc"]) or None,
         remedy="Correct it and try again; nothing was changed.",
     )
