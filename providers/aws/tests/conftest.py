@@ -180,11 +180,6 @@ def judge() -> Callable[[str, str, str, Any], set[str]]:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def emulator(clock: FakeClock) -> AwsEmulator:
     return AwsEmulator(clock=clock)
 

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-import stamina
 from pydantic import SecretStr
 
 from crossmarket.models import Facts
@@ -20,17 +19,6 @@ from crossmarket_azure.marketplace import AzureMarketplace
 from crossmarket_azure.plugin import connect as connect_plugin
 
 Connect = Callable[..., AzureMarketplace]
-
-
-@pytest.fixture(autouse=True)
-def retries_without_waiting() -> Iterator[None]:
-    with stamina.set_testing(True, attempts=3):
-        yield
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossmarket_azure.values import day_after, flag, moment, text, tidy, whole
+from crossmarket.tolerant import flag, moment, text, whole
+from crossmarket_azure.values import day_after, tidy
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -53,7 +54,7 @@ def test_a_quantity_comes_in_many_forms(raw: Any, expected: int | None) -> None:
         ("soon", None),
         ("", None),
         (None, None),
-        (20210901, datetime(2021, 9, 1, tzinfo=UTC)),
+        (20210901, None),
         ([], None),
     ],
 )

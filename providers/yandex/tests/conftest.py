@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import stamina
 from pydantic import SecretStr
 
 from crossmarket.provider import Activation
@@ -48,17 +47,6 @@ class Desk:
     def close(self) -> None:
         for marketplace in self._made:
             marketplace.close()
-
-
-@pytest.fixture(autouse=True)
-def no_waiting() -> Iterator[None]:
-    with stamina.set_testing(True, attempts=3):
-        yield
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
 
 
 @pytest.fixture

@@ -118,3 +118,11 @@ def test_connecting_imports_no_heavy_library_and_opens_no_socket() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("option", ["marketplace_url", "operation_url", "iam_url", "federation_url"])
+def test_tokens_do_not_travel_in_plain_text(option: str) -> None:
+    with pytest.raises(ValidationError, match="plain text"):
+        YandexConfig.model_validate({"iam_token": "t1.x", option: "http://market.example"})
+    # The metadata service has no https, by its nature.
+    assert YandexConfig.model_validate({"metadata": True, "metadata_url": "http://169.254.169.254"}).metadata

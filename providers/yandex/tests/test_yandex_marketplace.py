@@ -23,7 +23,6 @@ from crossmarket.testing.clock import FakeClock
 from crossmarket.testing.faults import Fault
 from crossmarket_yandex.capabilities import SAAS
 from crossmarket_yandex.emulator import Behaviour, YandexEmulator
-from crossmarket_yandex.marketplace import YandexMarketplace
 
 from .conftest import KEY, Desk
 
@@ -525,16 +524,6 @@ def test_diagnose_tells_what_is_wrong(desk: Desk) -> None:
     (wrong,) = list(desk.connect(iam_token=None, service_account_key_file="nowhere.json").diagnose())
     assert wrong.level == "error"
     assert wrong.subject == "CROSSMARKET_YANDEX__SERVICE_ACCOUNT_KEY_FILE"
-
-
-def test_diagnose_warns_of_an_open_road(clock: FakeClock) -> None:
-    from crossmarket_yandex.config import YandexConfig
-
-    config = YandexConfig.model_validate({"marketplace_url": "http://market.example", "metadata_url": "http://127.0.0.1:9",
-                                          "metadata": True, "connect_timeout": 1})  # fmt: skip
-    findings = list(YandexMarketplace(config).diagnose())
-    assert (findings[0].level, findings[0].subject) == ("warning", "CROSSMARKET_YANDEX__MARKETPLACE_URL")
-    assert findings[-1].level == "error"
 
 
 def test_the_marketplace_works_again_after_close(desk: Desk) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import Field
 
 from crossmarket.errors import ConfigurationError
+from crossmarket.options import BLANK_IS_NONE, COMMA_LIST, OptionalSecret, OptionalText, SecureAddress
 from crossmarket.provider import ProviderConfig
 from crossmarket_aws.partition import Partition, partition_of
 
@@ -15,24 +15,9 @@ PREFIX = "CROSSMARKET_AWS__"
 """What the environment name of every option begins with."""
 
 
-def _split(value: object) -> object:
-    """Accept `a,b` as well as a list, and drop blanks."""
-    if isinstance(value, str):
-        value = value.split(",")
-    if isinstance(value, Sequence) and all(isinstance(part, str) for part in value):
-        return tuple(part.strip() for part in value if part.strip())
-    return value
-
-
-def _blank_is_none(value: object) -> object:
-    return None if value == "" else value
-
-
 ProductCode = Annotated[str, Field(pattern=r"^[-a-zA-Z0-9/=:_.@]{1,255}$")]
 TopicArn = Annotated[str, Field(pattern=r"^arn:aws[a-zA-Z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$")]
 RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-zA-Z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$")]
-HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
-BlankIsNone = BeforeValidator(_blank_is_none)
 
 
 class AwsConfig(ProviderConfig):
@@ -61,18 +46,18 @@ class AwsConfig(ProviderConfig):
         max_attempts: How often a call is made at most, by botocore's `standard` retries.
     """
 
-    product_codes: Annotated[tuple[ProductCode, ...], BeforeValidator(_split)] = ()
-    role_arn: Annotated[RoleArn | None, BlankIsNone] = None
-    external_id: Annotated[str | None, BlankIsNone] = Field(default=None, min_length=2, max_length=1224, repr=False)
+    product_codes: Annotated[tuple[ProductCode, ...], COMMA_LIST] = ()
+    role_arn: Annotated[RoleArn | None, BLANK_IS_NONE] = None
+    external_id: OptionalText = Field(default=None, min_length=2, max_length=1224, repr=False)
     region: Annotated[str, Field(pattern=r"^[a-z]{2,5}(-[a-z]+)+-[0-9]+$")] = "us-east-1"
-    profile: Annotated[str | None, BlankIsNone] = None
-    access_key_id: Annotated[SecretStr | None, BlankIsNone] = None
-    secret_access_key: Annotated[SecretStr | None, BlankIsNone] = None
-    session_token: Annotated[SecretStr | None, BlankIsNone] = None
-    endpoint_url: Annotated[HttpUrl | None, BlankIsNone] = None
+    profile: OptionalText = None
+    access_key_id: OptionalSecret = None
+    secret_access_key: OptionalSecret = None
+    session_token: OptionalSecret = None
+    endpoint_url: Annotated[SecureAddress | None, BLANK_IS_NONE] = None
     agreements: Literal["auto"] | bool = "auto"
-    queue_url: Annotated[HttpUrl | None, BlankIsNone] = None
-    topic_arns: Annotated[tuple[TopicArn, ...], BeforeValidator(_split)] = ()
+    queue_url: Annotated[SecureAddress | None, BLANK_IS_NONE] = None
+    topic_arns: Annotated[tuple[TopicArn, ...], COMMA_LIST] = ()
     connect_timeout: float = Field(default=2.0, gt=0, le=60)
     read_timeout: float = Field(default=5.0, gt=0, le=60)
     max_attempts: int = Field(default=3, ge=1, le=10)

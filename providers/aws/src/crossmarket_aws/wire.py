@@ -15,7 +15,9 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from crossmarket import tolerant
 from crossmarket.models import Operation, Quantity
+from crossmarket.tolerant import mapping, objects, text
 
 NEVER = datetime(9000, 1, 1, tzinfo=UTC)
 """AWS writes the year 9999 where an agreement has no end; whatever lies after this means the same."""
@@ -90,26 +92,26 @@ class Agreement:
 def customer_of(answer: Mapping[str, Any]) -> Customer:
     """Read the answer of ResolveCustomer."""
     return Customer(
-        product=_text(answer.get("ProductCode")),
-        account=_text(answer.get("CustomerAWSAccountId")),
-        customer=_text(answer.get("CustomerIdentifier")),
-        license_arn=_text(answer.get("LicenseArn")),
-        agreement=_text(_mapping(answer.get("Metadata")).get("AgreementId")),
+        product=text(answer.get("ProductCode")),
+        account=text(answer.get("CustomerAWSAccountId")),
+        customer=text(answer.get("CustomerIdentifier")),
+        license_arn=text(answer.get("LicenseArn")),
+        agreement=text(mapping(answer.get("Metadata")).get("AgreementId")),
     )
 
 
 def entitlement_of(entry: Mapping[str, Any]) -> Entitlement:
     """Read one entry of GetEntitlements. Values go by presence: `0` and `False` are values."""
-    held = _mapping(entry.get("Value"))
+    held = mapping(entry.get("Value"))
     given = [held[name] for name in _VALUE_MEMBERS if held.get(name) is not None]
     value = given[0] if given and isinstance(given[0], (bool, int, float, str)) else None
     return Entitlement(
-        product=_text(entry.get("ProductCode")),
-        dimension=_text(entry.get("Dimension")),
+        product=text(entry.get("ProductCode")),
+        dimension=text(entry.get("Dimension")),
         value=None if isinstance(value, float) and not math.isfinite(value) else value,
-        account=_text(entry.get("CustomerAWSAccountId")),
-        customer=_text(entry.get("CustomerIdentifier")),
-        license_arn=_text(entry.get("LicenseArn")),
+        account=text(entry.get("CustomerAWSAccountId")),
+        customer=text(entry.get("CustomerIdentifier")),
+        license_arn=text(entry.get("LicenseArn")),
         expires_at=moment(entry.get("ExpirationDate")),
         raw=jsonable(entry),
     )
@@ -117,24 +119,24 @@ def entitlement_of(entry: Mapping[str, Any]) -> Entitlement:
 
 def agreement_of(answer: Mapping[str, Any]) -> Agreement:
     """Read an answer of DescribeAgreement or a summary of SearchAgreements, which spell some members apart."""
-    proposal = _mapping(answer.get("proposalSummary"))
-    resources = _objects(proposal.get("resources"))
-    types = {kind for item in resources if (kind := _text(item.get("type")))}
+    proposal = mapping(answer.get("proposalSummary"))
+    resources = objects(proposal.get("resources"))
+    types = {kind for item in resources if (kind := text(item.get("type")))}
     ends_at = moment(answer.get("endTime"))
-    behaviour = _mapping(answer.get("endTimeBehavior")).get("type") or answer.get("endTimeBehaviorType")
-    trial = _mapping(answer.get("freeTrialSummary")).get("trialEndTime")
-    licenses = (_text(item.get("licenseArn")) for item in _objects(answer.get("entitlements")))
+    behaviour = mapping(answer.get("endTimeBehavior")).get("type") or answer.get("endTimeBehaviorType")
+    trial = mapping(answer.get("freeTrialSummary")).get("trialEndTime")
+    licenses = (text(item.get("licenseArn")) for item in objects(answer.get("entitlements")))
     return Agreement(
-        id=_text(answer.get("agreementId")),
-        initial=_text(answer.get("initialAgreementId")),
-        status=(_text(answer.get("status")) or "").upper(),
-        account=_text(_mapping(answer.get("acceptor")).get("accountId")),
-        offer=_text(proposal.get("offerId")),
-        products=tuple(key for item in resources if (key := _text(item.get("id")))),
+        id=text(answer.get("agreementId")),
+        initial=text(answer.get("initialAgreementId")),
+        status=(text(answer.get("status")) or "").upper(),
+        account=text(mapping(answer.get("acceptor")).get("accountId")),
+        offer=text(proposal.get("offerId")),
+        products=tuple(key for item in resources if (key := text(item.get("id")))),
         saas=not types or "SaaSProduct" in types,
         starts_at=moment(answer.get("startTime")),
         ends_at=None if ends_at is None or ends_at >= NEVER else ends_at,
-        behaviour=(_text(behaviour) or "").upper() or None,
+        behaviour=(text(behaviour) or "").upper() or None,
         trial_ends_at=moment(trial if trial is not None else answer.get("freeTrialEndTime")),
         licenses=tuple(arn for arn in licenses if arn),
         raw=_described(answer),
@@ -166,14 +168,14 @@ def sells_contract(terms: Iterable[Mapping[str, Any]]) -> bool | None:
 
 def cancellation_of(answer: Mapping[str, Any], agreement: str) -> Operation:
     """Read the answer of SendAgreementCancellationRequest; a word that we do not know is pending."""
-    word = (_text(answer.get("status")) or "").upper()
+    word = (text(answer.get("status")) or "").upper()
     failed = word in {"REJECTED", "CANCELLED", "VALIDATION_FAILED"}
     return Operation(
-        id=_text(answer.get("agreementCancellationRequestId")) or agreement,
+        id=text(answer.get("agreementCancellationRequestId")) or agreement,
         action="cancel",
         status="succeeded" if word == "APPROVED" else "failed" if failed else "pending",
         requested_by="seller",
-        message=_text(answer.get("statusMessage")) if failed else None,
+        message=text(answer.get("statusMessage")) if failed else None,
         code=word if failed else None,
         provider_state=jsonable(answer),
     )
@@ -192,18 +194,7 @@ def license_id(arn: str | None) -> str | None:
 
 def moment(value: object) -> datetime | None:
     """Return a time in UTC, from epoch seconds, an ISO text or a `datetime`; None for anything else."""
-    try:
-        if isinstance(value, datetime):
-            return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            # Beyond year 9999 datetime fails, and so does what some services mean by "never".
-            return datetime.fromtimestamp(min(value, 253402300799), UTC)
-        if isinstance(value, str) and value:
-            parsed = datetime.fromisoformat(value)
-            return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return None
+    return tolerant.moment(value) or tolerant.epoch(value)
 
 
 def jsonable(value: Mapping[str, Any]) -> dict[str, JsonValue]:
@@ -225,16 +216,3 @@ def _plain(value: Any) -> JsonValue:
             return value
         case _:
             return str(value)
-
-
-def _text(value: object) -> str | None:
-    """Return a text without surrounding blanks, which AWS's own samples have; None where there is none."""
-    return value.strip() or None if isinstance(value, str) else None
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _objects(value: object) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []

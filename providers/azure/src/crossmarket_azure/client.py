@@ -10,7 +10,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from crossmarket.access_token import AccessTokenHolder
-from crossmarket.errors import MarketplaceError, UnavailableError
+from crossmarket.errors import MarketplaceError
 from crossmarket.http import HttpClient
 from crossmarket_azure import errors
 from crossmarket_azure.credentials import TokenSource
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue, SecretStr
 
     from crossmarket.clock import Clock
-    from crossmarket.http import Response
+    from crossmarket.http import Expected, Response
     from crossmarket_azure.config import AzureConfig
 
 ROOT = "/saas/subscriptions"
@@ -79,8 +79,8 @@ class AzureClient:
 
     def get(self, subscription: str) -> Read:
         """Read one subscription."""
-        response = self._send("GetSubscription", "GET", _path(subscription), repeatable=True)
-        return Read(_json("GetSubscription", response), response.headers.get("etag"))
+        response = self._send("GetSubscription", "GET", _path(subscription), repeatable=True, body="json")
+        return Read(response.json(), response.headers.get("etag"))
 
     def pages(self) -> Iterator[list[dict[str, JsonValue]]]:
         """Yield the pages of all subscriptions of the publisher, until a page has no next link.
@@ -119,20 +119,20 @@ class AzureClient:
         """Read one plan with the private offer behind it, in a single attempt."""
         operation = "ListAvailablePlans"
         path = _path(subscription, "listAvailablePlans")
-        response = self._send(operation, "GET", path, repeatable=False, query={"planId": plan})
-        return _json(operation, response, empty=True)
+        query = {"planId": plan}
+        return self._send(operation, "GET", path, repeatable=False, query=query, body="json or nothing").json()
 
     def activate(self, subscription: str, body: dict[str, JsonValue]) -> None:
         """Tell that the account is set up (2018-08-31). The answer says only that this was received."""
-        response = self._send(
+        self._send(
             "Activate",
             "POST",
             _path(subscription, "activate"),
             repeatable=False,
             json=body,
             expect=(200, 202, 204),
+            body="no page",
         )
-        _not_a_proxy("Activate", response)
 
     def subscribe(self, subscription: str, plan: str | None, *, etag: str | None) -> str:
         """Tell that the account is set up (2017-04-15), and return the id of the operation that this starts."""
@@ -169,15 +169,15 @@ class AzureClient:
 
     def acknowledge(self, subscription: str, operation_id: str, status: Literal["Success", "Failure"]) -> None:
         """Accept or refuse an operation. The same word again changes nothing, so that it may be repeated."""
-        response = self._send(
+        self._send(
             errors.UPDATE_OPERATION,
             "PATCH",
             _path(subscription, "operations", operation_id),
             repeatable=True,
             json={"status": status},
             expect=(200, 202, 204),
+            body="no page",
         )
-        _not_a_proxy(errors.UPDATE_OPERATION, response)
 
     def _read(
         self,
@@ -189,8 +189,8 @@ class AzureClient:
         headers: Mapping[str, str] | None = None,
         empty: bool = False,
     ) -> JsonValue:
-        response = self._send(operation, method, path, repeatable=True, query=query, headers=headers)
-        return _json(operation, response, empty=empty)
+        body: Expected = "json or nothing" if empty else "json"
+        return self._send(operation, method, path, repeatable=True, query=query, headers=headers, body=body).json()
 
     def _start(
         self,
@@ -212,8 +212,8 @@ class AzureClient:
             headers={**(headers or {}), **match},
             json=body,
             expect=(200, 202),
+            body="no page",
         )
-        _not_a_proxy(operation, response)
         return accepted_operation_id(dict(response.headers))
 
     def _send(
@@ -227,6 +227,7 @@ class AzureClient:
         headers: Mapping[str, str] | None = None,
         json: dict[str, JsonValue] | None = None,
         expect: Collection[int] = (200,),
+        body: Expected,
     ) -> Response:
         # No x-ms-requestid is sent: the one of the answer then is the id of the operation that was started.
         return self._http.send(
@@ -238,6 +239,7 @@ class AzureClient:
             headers={"Accept": "application/json", "x-ms-correlationid": str(uuid4()), **(headers or {})},
             json=json,
             expect=expect,
+            body=body,
         )
 
 
@@ -247,43 +249,3 @@ def _path(subscription: str, *rest: str) -> str:
 
 def _classify(operation: str, response: Response, *, clock: Clock) -> MarketplaceError:
     return errors.classify(operation, response, now=clock.now())
-
-
-def _json(operation: str, response: Response, *, empty: bool = False) -> JsonValue:
-    """Return the body as JSON.
-
-    Args:
-        operation: The call, for the error.
-        response: The answer.
-        empty: Whether an empty body is an answer (Microsoft's for an empty list).
-
-    Raises:
-        UnavailableError: It is none: what a proxy says must never be read as an empty list.
-    """
-    if not response.body.strip() and empty:
-        return None
-    body = response.json()
-    if not isinstance(body, dict | list):
-        raise _unreadable(operation, response)
-    return body
-
-
-def _not_a_proxy(operation: str, response: Response) -> None:
-    """Check the answer to a write, which may be empty or plain text ("OK"), but is no HTML page.
-
-    Raises:
-        UnavailableError: It is one; whether the write was done is then unknown.
-    """
-    if response.body.lstrip().startswith(b"<"):
-        raise _unreadable(operation, response)
-
-
-def _unreadable(operation: str, response: Response) -> UnavailableError:
-    return UnavailableError(
-        "Azure's answer cannot be read; it seems to come from something in between.",
-        marketplace=errors.NAME,
-        operation=operation,
-        http_status=response.status,
-        request_id=response.headers.get("x-ms-requestid"),
-        remedy="Try again later.",
-    )

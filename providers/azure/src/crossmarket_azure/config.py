@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, Field
 
+from crossmarket import options
 from crossmarket.errors import ConfigurationError
+from crossmarket.options import BLANK_IS_NONE, COMMA_LIST, OptionalSecret, OptionalText, SecureAddress
 from crossmarket.provider import ProviderConfig
 
 V1: Final = "2017-04-15"
@@ -21,12 +22,10 @@ RESOURCES = {
 }
 """The marketplace's own application id in Entra, for which a token must be issued, per generation."""
 
-PREFIX = "CROSSMARKET_AZURE__"
 
-
-def env(option: str) -> str:
+def setting(option: str) -> str:
     """Return the environment name of an option, as in errors and remedies."""
-    return PREFIX + option.upper()
+    return options.setting("azure", option)
 
 
 def without_preview(offer: str) -> str:
@@ -34,54 +33,16 @@ def without_preview(offer: str) -> str:
     return offer.strip().casefold().removesuffix("-preview")
 
 
-def _blank_is_none(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-def _split(value: Any) -> Any:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-def _safe_url(value: str) -> str:
-    """Check an address to which credentials will be sent.
-
-    Plain http is for the emulator: on this machine, or under a name without a dot, as in a container network.
-    """
-    parts = urlsplit(value.strip())
-    host = parts.hostname or ""
-    if parts.scheme not in {"http", "https"} or not host:
-        raise ValueError("must be an http or https URL, such as https://host/path")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("must have no user, password, query or fragment")
-    if parts.scheme == "http" and not _near(host):
-        raise ValueError("must be an https URL: credentials would travel in plain text")
-    return value.strip().rstrip("/")
-
-
-def _near(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return "." not in host
-
-
-def _api_root(value: str) -> str:
+def _api_root(url: str) -> str:
     """Return the address above `/saas`: one without a path gets `/api`, a trailing `/saas` is cut off."""
-    url = _safe_url(value).removesuffix("/saas").rstrip("/")
-    return url if urlsplit(url).path else f"{url}/api"
+    root = url.removesuffix("/saas").rstrip("/")
+    return root if urlsplit(root).path else f"{root}/api"
 
 
-def _host_only(value: str) -> str:
-    url = _safe_url(value)
+def _host_only(url: str) -> str:
     if urlsplit(url).path:
         raise ValueError("must have no path: the tenant has an option of its own")
     return url
-
-
-Text = Annotated[str | None, BeforeValidator(_blank_is_none)]
-Secret = Annotated[SecretStr | None, BeforeValidator(_blank_is_none)]
 
 
 class AzureConfig(ProviderConfig):
@@ -107,18 +68,18 @@ class AzureConfig(ProviderConfig):
         read_timeout: Seconds to wait for an answer.
     """
 
-    tenant_id: Text = None
-    client_id: Text = None
-    client_secret: Secret = None
-    client_certificate_file: Annotated[Path | None, BeforeValidator(_blank_is_none)] = None
-    client_certificate_password: Secret = None
+    tenant_id: OptionalText = None
+    client_id: OptionalText = None
+    client_secret: OptionalSecret = None
+    client_certificate_file: Annotated[Path | None, BLANK_IS_NONE] = None
+    client_certificate_password: OptionalSecret = None
     api_version: Literal["2018-08-31", "2017-04-15"] = V2
-    base_url: Annotated[str, AfterValidator(_api_root)] = "https://marketplaceapi.microsoft.com/api"
-    authority_url: Annotated[str, AfterValidator(_host_only)] = "https://login.microsoftonline.com"
-    jwks_url: Text = None
-    resource: Text = None
-    token: Secret = None
-    offers: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
+    base_url: Annotated[SecureAddress, AfterValidator(_api_root)] = "https://marketplaceapi.microsoft.com/api"
+    authority_url: Annotated[SecureAddress, AfterValidator(_host_only)] = "https://login.microsoftonline.com"
+    jwks_url: OptionalText = None
+    resource: OptionalText = None
+    token: OptionalSecret = None
+    offers: Annotated[tuple[str, ...], COMMA_LIST] = ()
     dry_run: bool = False
     activation_wait: float = Field(default=5.0, ge=0, le=300)
     connect_timeout: float = Field(default=3.0, gt=0)
@@ -146,9 +107,9 @@ class AzureConfig(ProviderConfig):
         """
         if self.token is not None:
             return
-        missing = [env(name) for name in ("tenant_id", "client_id") if getattr(self, name) is None]
+        missing = [setting(name) for name in ("tenant_id", "client_id") if getattr(self, name) is None]
         if self.client_secret is None and self.client_certificate_file is None:
-            missing.append(f"{env('client_secret')} (or {env('client_certificate_file')})")
+            missing.append(f"{setting('client_secret')} (or {setting('client_certificate_file')})")
         if missing:
             raise ConfigurationError(
                 f"Credentials for Azure are missing: {', '.join(missing)}.",
@@ -157,7 +118,7 @@ class AzureConfig(ProviderConfig):
             )
         if self.client_secret is not None and self.client_certificate_file is not None:
             raise ConfigurationError(
-                f"Both {env('client_secret')} and {env('client_certificate_file')} are set.",
-                field=env("client_secret"),
+                f"Both {setting('client_secret')} and {setting('client_certificate_file')} are set.",
+                field=setting("client_secret"),
                 remedy="Keep the one that shall be used and remove the other.",
             )

@@ -19,9 +19,9 @@ from urllib.parse import parse_qsl, urlsplit
 from crossmarket.access_token import AccessToken
 from crossmarket.errors import AuthenticationError, MarketplaceError, UnavailableError
 from crossmarket.http import HttpClient
-from crossmarket_azure.config import env
+from crossmarket.tolerant import whole
+from crossmarket_azure.config import setting
 from crossmarket_azure.errors import NAME, TOKEN, classify_entra, classify_entra_status
-from crossmarket_azure.values import whole
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -123,14 +123,14 @@ class TokenSource:
                 "Entra does not know the tenant.",
                 marketplace=NAME,
                 operation=TOKEN,
-                field=env("tenant_id"),
-                remedy=f"Look at {env('tenant_id')} and {env('authority_url')}.",
+                field=setting("tenant_id"),
+                remedy=f"Look at {setting('tenant_id')} and {setting('authority_url')}.",
             )
         return UnavailableError(
             f"Entra answered in a way that cannot be read ({type(error).__name__}).",
             marketplace=NAME,
             operation=TOKEN,
-            remedy=f"Look at {env('authority_url')}, and whether a proxy answers in its place.",
+            remedy=f"Look at {setting('authority_url')}, and whether a proxy answers in its place.",
         )
 
 
@@ -158,13 +158,13 @@ def _check_key(pem: str, password: str | None) -> None:
 
 
 def _bad_file(what: str) -> AuthenticationError:
-    option = env("client_certificate_file")
+    option = setting("client_certificate_file")
     return AuthenticationError(
         f"The file of {option} {what}.",
         marketplace=NAME,
         operation=TOKEN,
         field=option,
-        remedy=f"Look at {option} and {env('client_certificate_password')}.",
+        remedy=f"Look at {option} and {setting('client_certificate_password')}.",
     )
 
 

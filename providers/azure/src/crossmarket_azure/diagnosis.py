@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from crossmarket.errors import CrossmarketError
 from crossmarket.models import Finding
-from crossmarket_azure.config import V2, env
+from crossmarket_azure.config import V2, setting
 from crossmarket_azure.credentials import CERTIFICATE, read_certificate_file
 
 if TYPE_CHECKING:
@@ -27,28 +27,28 @@ def examine(config: AzureConfig, client: AzureClient) -> Iterator[Finding]:
     if config.legacy:
         yield Finding(
             level="warning",
-            subject=env("api_version"),
+            subject=setting("api_version"),
             message=f"The API version {config.api_version} is deprecated.",
             remedy=f"Move the offer to {V2}.",
         )
     if config.token is not None:
         yield Finding(
             level="warning",
-            subject=env("token"),
+            subject=setting("token"),
             message="A fixed access token is used; it is not renewed.",
-            remedy=f"Outside tests, remove it and set {env('client_id')} and {env('client_secret')}.",
+            remedy=f"Outside tests, remove it and set {setting('client_id')} and {setting('client_secret')}.",
         )
     yield from _certificate(config)
     try:
         client.authenticate()
     except CrossmarketError as error:
-        yield _failure(error, env("client_secret"))
+        yield _failure(error, setting("client_secret"))
         return
     yield Finding(level="ok", subject=SUBJECT, message="Entra issues access tokens.")
     try:
         page = next(client.pages(), [])
     except CrossmarketError as error:
-        yield _failure(error, env("base_url"))
+        yield _failure(error, setting("base_url"))
         return
     yield Finding(
         level="ok",
@@ -62,7 +62,7 @@ def _certificate(config: AzureConfig) -> Iterator[Finding]:
         return
     from cryptography import x509  # noqa: PLC0415 - only those who use a certificate need it
 
-    option = env("client_certificate_file")
+    option = setting("client_certificate_file")
     try:
         found = CERTIFICATE.search(read_certificate_file(config))
         certificate = x509.load_pem_x509_certificate((found[0] if found else "").encode())

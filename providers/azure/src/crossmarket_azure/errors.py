@@ -20,8 +20,9 @@ from crossmarket.errors import (
     UnavailableError,
 )
 from crossmarket.http import classify_status
-from crossmarket_azure.config import env
-from crossmarket_azure.values import text, tidy
+from crossmarket.tolerant import text
+from crossmarket_azure.config import setting
+from crossmarket_azure.values import tidy
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -41,8 +42,8 @@ REOPEN = (
     '"Configure account" (or "Manage account") again; it brings a fresh token.'
 )
 CREDENTIALS = (
-    f"Look at {env('client_id')} and {env('tenant_id')}: both must be those in the offer's technical "
-    f"configuration in Partner Center; and whether {env('client_secret')} or the certificate has expired."
+    f"Look at {setting('client_id')} and {setting('tenant_id')}: both must be those in the offer's technical "
+    f"configuration in Partner Center; and whether {setting('client_secret')} or the certificate has expired."
 )
 IN_PROGRESS = "Wait until the operation that is running has finished, then try again."
 
@@ -75,8 +76,8 @@ def classify(operation: str, response: Response, *, now: datetime) -> Marketplac
     if code in {"ApiVersionUnspecified", "UnsupportedApiVersion"}:
         return MarketplaceError(
             f"Azure does not know this version of its API.{said}",
-            field=env("api_version"),
-            remedy=f"Look at {env('api_version')} and {env('base_url')}.",
+            field=setting("api_version"),
+            remedy=f"Look at {setting('api_version')} and {setting('base_url')}.",
             **told,
         )
     if status == 429:  # noqa: PLR2004
@@ -84,7 +85,7 @@ def classify(operation: str, response: Response, *, now: datetime) -> Marketplac
     if status in {401, 403}:
         return AuthenticationError(
             f"Azure does not accept the credentials, or they are not those of this offer.{said}",
-            field=env("client_id"),
+            field=setting("client_id"),
             remedy=CREDENTIALS,
             **told,
         )
@@ -209,13 +210,13 @@ def classify_entra(answer: JsonValue) -> MarketplaceError:
     if number in ENTRA:
         option, message = ENTRA[number]
         return AuthenticationError(
-            f"Entra issues no token. {message}", field=env(option), remedy=f"Look at {env(option)}.", **common
+            f"Entra issues no token. {message}", field=setting(option), remedy=f"Look at {setting(option)}.", **common
         )
-    settings = ", ".join(env(name) for name in ("tenant_id", "client_id", "client_secret"))
+    settings = ", ".join(setting(name) for name in ("tenant_id", "client_id", "client_secret"))
     return AuthenticationError(
         "Entra issues no token.",
-        field=env("client_id"),
-        remedy=f"Look at {settings} (or {env('client_certificate_file')}).",
+        field=setting("client_id"),
+        remedy=f"Look at {settings} (or {setting('client_certificate_file')}).",
         **common,
     )
 

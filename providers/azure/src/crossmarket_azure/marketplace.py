@@ -21,7 +21,7 @@ from crossmarket_azure import errors
 from crossmarket_azure.activation import POLL, Activator
 from crossmarket_azure.capabilities import GENERATIONS
 from crossmarket_azure.client import AzureClient
-from crossmarket_azure.config import V2, env
+from crossmarket_azure.config import V2, setting
 from crossmarket_azure.diagnosis import examine
 from crossmarket_azure.reading import Reader, identity_of
 from crossmarket_azure.values import tidy
@@ -261,8 +261,8 @@ class AzureMarketplace(Marketplace):
                 f"The landing token is of the offer '{offer}', which this installation does not sell.",
                 marketplace=self.name,
                 operation=errors.RESOLVE,
-                field=env("offers"),
-                remedy=f"Add the offer to {env('offers')}, or correct the landing page of the offer.",
+                field=setting("offers"),
+                remedy=f"Add the offer to {setting('offers')}, or correct the landing page of the offer.",
             )
 
     def _foreign(self, error: AuthenticationError) -> InvalidTokenError | None:
@@ -284,7 +284,7 @@ class AzureMarketplace(Marketplace):
             http_status=error.http_status,
             request_id=error.request_id,
             field="token",
-            remedy=f"Compare {env('client_id')} with the offer's technical configuration. {errors.REOPEN}",
+            remedy=f"Compare {setting('client_id')} with the offer's technical configuration. {errors.REOPEN}",
         )
 
     def _change(self, known: Facts, what: Literal["planId", "quantity"], value: str | int) -> Operation:
@@ -341,8 +341,8 @@ class AzureMarketplace(Marketplace):
         if self._config.legacy:
             raise UnsupportedError(
                 f"The API version {self._config.api_version} of Azure cannot {what}.",
-                field=env("api_version"),
-                remedy=f"Set {env('api_version')} to {V2}, once the offer uses it.",
+                field=setting("api_version"),
+                remedy=f"Set {setting('api_version')} to {V2}, once the offer uses it.",
             )
 
 

@@ -12,7 +12,8 @@ from urllib.parse import unquote, urlsplit
 from pydantic import JsonValue
 
 from crossmarket.models import Alias, Buyer, Facts, Operation, Plan, Reason, Status
-from crossmarket_azure.values import day_after, flag, moment, objects, text, tidy, whole
+from crossmarket.tolerant import flag, moment, objects, text, whole
+from crossmarket_azure.values import day_after, tidy
 
 SUBSCRIPTION = "subscription"
 """The name of the subscription's GUID among `marketplace_ids`, and its kind among aliases."""

@@ -12,6 +12,7 @@ from crossmarket.errors import MarketplaceError, UnavailableError
 from crossmarket.http import HttpClient, Response
 from crossmarket.models import Operation
 from crossmarket.operation import wait_for
+from crossmarket.tolerant import mapping
 from crossmarket_yandex import wire
 from crossmarket_yandex.config import YandexConfig, setting
 from crossmarket_yandex.credentials import token_source
@@ -119,8 +120,10 @@ class YandexClient:
         return classify(operation, response, now=self._config.clock.now(), credential=self._credential)
 
     def _get(self, operation: str, path: str, query: dict[str, str] | None = None) -> Message:
-        answer = self._marketplace.send(operation, "GET", path, repeatable=True, query=query, headers=_trace())
-        return _message(operation, answer)
+        answer = self._marketplace.send(
+            operation, "GET", path, repeatable=True, query=query, headers=_trace(), body="json"
+        )
+        return mapping(answer.json())
 
     def _link(self, operation: str, path: str, body: JsonValue, idempotency_key: str) -> Operation:
         answer = self._marketplace.send(
@@ -130,10 +133,17 @@ class YandexClient:
             repeatable=False,
             headers={**_trace(), "Idempotency-Key": idempotency_key},
             json=body,
+            body="json",
         )
-        first = wire.operation(_message(operation, answer))
+        first = wire.operation(mapping(answer.json()))
         if not first.id and first.status == "pending":
-            raise _unreadable(operation, answer)
+            raise UnavailableError(
+                "Yandex Cloud Marketplace answered with an operation that has no id.",
+                marketplace=MARKETPLACE,
+                operation=operation,
+                http_status=answer.status,
+                remedy="Activate the same landing again in a moment.",
+            )
         pace = _pace(answer)
 
         def fetch() -> Operation:
@@ -152,8 +162,9 @@ class YandexClient:
             f"/operations/{quote(operation_id, safe='')}",
             repeatable=True,
             headers=_trace(),
+            body="json",
         )
-        return wire.operation(_message("Operation.Get", answer)), _pace(answer)
+        return wire.operation(mapping(answer.json())), _pace(answer)
 
 
 def _trace() -> dict[str, str]:
@@ -164,21 +175,3 @@ def _pace(response: Response) -> float:
     raw = response.headers.get("x-operation-poll-interval", "")
     seconds = float(raw) if raw.isdecimal() else 0.0
     return min(seconds, LONGEST_POLL_INTERVAL) if seconds else POLL_INTERVAL
-
-
-def _message(operation: str, response: Response) -> Message:
-    body = response.json()
-    if not isinstance(body, dict):
-        raise _unreadable(operation, response)
-    return body
-
-
-def _unreadable(operation: str, response: Response) -> UnavailableError:
-    return UnavailableError(
-        "Yandex Cloud Marketplace answered something that is not of its API.",
-        marketplace=MARKETPLACE,
-        operation=operation,
-        http_status=response.status,
-        request_id=response.headers.get("x-request-id") or response.headers.get("x-server-trace-id"),
-        remedy="Try again later; if it persists, look at the configured address: a proxy may have answered.",
-    )

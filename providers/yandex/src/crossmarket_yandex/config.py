@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import Field
 
+from crossmarket import options
 from crossmarket.errors import ConfigurationError
+from crossmarket.options import BLANK_IS_NONE, COMMA_LIST, Address, OptionalSecret, OptionalText, SecureAddress
 from crossmarket.provider import ProviderConfig
 
 Credential = Literal["service_account_key_file", "metadata", "federation_service_account_id", "iam_token"]
@@ -17,26 +18,7 @@ Credential = Literal["service_account_key_file", "metadata", "federation_service
 
 def setting(option: str) -> str:
     """Return the name of an option as the environment has it."""
-    return f"CROSSMARKET_YANDEX__{option.upper()}"
-
-
-def _blank_is_none(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-def _listed(value: Any) -> Any:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _address(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
-        raise ValueError("must be an http or https URL without user, password and query")
-    return value.rstrip("/")
-
-
-Address = Annotated[str, AfterValidator(_address)]
-Optional = BeforeValidator(_blank_is_none)
+    return options.setting("yandex", option)
 
 
 class YandexConfig(ProviderConfig):
@@ -54,9 +36,9 @@ class YandexConfig(ProviderConfig):
         federation_token_file: The file with the OIDC token of the workload; read again for each new token.
         federation_url: Where that token is exchanged.
         iam_token: A fixed IAM token. It ends after 12 hours at most: for tests and one-off commands.
-        marketplace_url: Address of the Marketplace API.
-        operation_url: Address of the Operation API.
-        iam_url: Address of the IAM API; the audience of the signed key follows it.
+        marketplace_url: SecureAddress of the Marketplace API.
+        operation_url: SecureAddress of the Operation API.
+        iam_url: SecureAddress of the IAM API; the audience of the signed key follows it.
         product_ids: Products that this application sells; a purchase of another one is refused. Empty accepts
             every product that the service account may see.
         poll_interval: Seconds between two reads of a subscription. Yandex Cloud pushes no signals.
@@ -65,17 +47,17 @@ class YandexConfig(ProviderConfig):
         read_timeout: Seconds to wait for an answer.
     """
 
-    service_account_key_file: Annotated[Path | None, Optional] = None
-    metadata: Annotated[bool | None, Optional] = None
-    metadata_url: Annotated[Address | None, Optional] = None
-    federation_service_account_id: Annotated[str | None, Optional] = None
-    federation_token_file: Annotated[Path | None, Optional] = None
-    federation_url: Address = "https://auth.yandex.cloud"
-    iam_token: Annotated[SecretStr | None, Optional] = None
-    marketplace_url: Address = "https://marketplace.api.cloud.yandex.net"
-    operation_url: Address = "https://operation.api.cloud.yandex.net"
-    iam_url: Address = "https://iam.api.cloud.yandex.net"
-    product_ids: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    service_account_key_file: Annotated[Path | None, BLANK_IS_NONE] = None
+    metadata: Annotated[bool | None, BLANK_IS_NONE] = None
+    metadata_url: Annotated[Address | None, BLANK_IS_NONE] = None
+    federation_service_account_id: OptionalText = None
+    federation_token_file: Annotated[Path | None, BLANK_IS_NONE] = None
+    federation_url: SecureAddress = "https://auth.yandex.cloud"
+    iam_token: OptionalSecret = None
+    marketplace_url: SecureAddress = "https://marketplace.api.cloud.yandex.net"
+    operation_url: SecureAddress = "https://operation.api.cloud.yandex.net"
+    iam_url: SecureAddress = "https://iam.api.cloud.yandex.net"
+    product_ids: Annotated[tuple[str, ...], COMMA_LIST] = ()
     poll_interval: float = Field(default=600.0, ge=1)
     claim_timeout: float = Field(default=30.0, ge=0)
     connect_timeout: float = Field(default=3.0, gt=0)

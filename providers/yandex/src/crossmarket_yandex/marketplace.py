@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -135,15 +134,6 @@ class YandexMarketplace(Marketplace):
 
     def diagnose(self) -> Iterator[Finding]:
         """Try to get a token, and to read things that do not exist, on both hosts."""
-        for option in ("marketplace_url", "operation_url", "iam_url", "federation_url"):
-            parts = urlsplit(getattr(self._config, option))
-            if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
-                yield Finding(
-                    level="warning",
-                    subject=setting(option),
-                    message="The address is not encrypted: tokens can be read on the way.",
-                    remedy="Write https.",
-                )
         try:
             self._client.authenticate()
         except CrossmarketError as error:

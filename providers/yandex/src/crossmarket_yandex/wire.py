@@ -13,6 +13,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from crossmarket import tolerant
 from crossmarket.models import Alias, Buyer, Facts, Operation, Reason, Status
 
 Message = Mapping[str, JsonValue]
@@ -61,28 +62,17 @@ def value(message: Message, name: str) -> JsonValue:
 
 def text(message: Message, name: str) -> str | None:
     """Return a text field; None where it is empty, missing or something else. Numbers become text."""
-    found = value(message, name)
-    if isinstance(found, int) and not isinstance(found, bool):
-        return str(found)
-    return found if isinstance(found, str) and found else None
+    return tolerant.text(value(message, name))
 
 
 def child(message: Message, name: str) -> Message:
     """Return a message field; empty where it is missing or something else."""
-    found = value(message, name)
-    return found if isinstance(found, dict) else {}
+    return tolerant.mapping(value(message, name))
 
 
 def moment(message: Message, name: str) -> datetime | None:
     """Return a timestamp field in UTC, cut to microseconds; None where it is missing or unreadable."""
-    raw = text(message, name)
-    try:
-        parsed = datetime.fromisoformat(raw) if raw else None
-        if parsed is None:
-            return None
-        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+    return tolerant.moment(value(message, name))
 
 
 def state(message: Message, words: Sequence[str]) -> str:
