@@ -1,7 +1,7 @@
 """How long it takes to start, beside `import boto3`, measured in turns in one run.
 
-    uv run python tests/benchmarks/start_up.py                # prints the table
-    uv run python tests/benchmarks/start_up.py --write        # and writes docs/performance.md
+uv run python tests/benchmarks/start_up.py                # prints the table
+uv run python tests/benchmarks/start_up.py --write        # and writes docs/performance.md
 """
 
 from __future__ import annotations
