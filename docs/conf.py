@@ -34,7 +34,6 @@ autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 100
-add_module_names = False
 toc_object_entries_show_parents = "hide"
 
 # Names of our own have to resolve; those of other libraries are text, for the build has no network.

@@ -181,7 +181,7 @@ def _table(columns: list[str], rows: list[list[str]]) -> str:
 
 
 def _help(command: Any, name: str, parent: Any) -> Iterator[str]:
-    context = command.context_class(command, info_name=name.rpartition(" ")[2], parent=parent, terminal_width=96)
+    context = command.context_class(command, info_name=name.rpartition(" ")[2], parent=parent, terminal_width=86)
     yield f"\n## `{name}`\n\n```text\n{command.get_help(context)}\n```"
     for word, below in getattr(command, "commands", {}).items():
         yield from _help(below, f"{name} {word}", context)

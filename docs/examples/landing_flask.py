@@ -2,7 +2,14 @@
 
 from flask import Flask, Response, redirect, request
 
-from crossmarket import ConflictError, InvalidTokenError, Market, SignatureError, UnknownMarketplaceError
+from crossmarket import (
+    ConflictError,
+    CrossmarketError,
+    InvalidTokenError,
+    Market,
+    SignatureError,
+    UnknownMarketplaceError,
+)
 
 app = Flask(__name__)
 market = Market.open()  # one for all threads; a server may fork its workers afterwards
@@ -36,11 +43,18 @@ def confirm() -> str:
 @app.errorhandler(SignatureError)
 @app.errorhandler(ConflictError)
 def refuse(error: InvalidTokenError | SignatureError | ConflictError) -> tuple[str, int]:
-    """Tell the buyer what is wrong and what to do."""
-    return f"{error.message} {error.remedy or ''}", 400
+    """Tell the buyer what to do; `str(error)` is for your log."""
+    return error.buyer_message, 400
 
 
 @app.errorhandler(UnknownMarketplaceError)
 def no_page(_: UnknownMarketplaceError) -> tuple[str, int]:
     """Know no other marketplace."""
     return "There is no such page.", 404
+
+
+@app.errorhandler(CrossmarketError)
+def come_again(error: CrossmarketError) -> tuple[str, int]:
+    """Keep everything else for the log: it is not the buyer's to repair."""
+    app.logger.error("%s", error)
+    return "The marketplace cannot be asked now. Please come again.", 503

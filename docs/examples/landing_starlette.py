@@ -67,7 +67,7 @@ async def show_error(_: Request, error: Exception) -> Response:
         case UnknownMarketplaceError():
             return PlainTextResponse("There is no such page.", status_code=404)
         case InvalidTokenError() | SignatureError() | ConflictError():
-            return PlainTextResponse(f"{error.message} {error.remedy or ''}", status_code=400)
+            return PlainTextResponse(error.buyer_message, status_code=400)
         case _:
             return PlainTextResponse("The marketplace cannot be asked now. Please come again.", status_code=503)
 

@@ -21,85 +21,41 @@ if TYPE_CHECKING:
     from crossmarket.catalog import Catalog as Catalog
     from crossmarket.errors import (
         AuthenticationError as AuthenticationError,
-    )
-    from crossmarket.errors import (
         ConfigurationError as ConfigurationError,
-    )
-    from crossmarket.errors import (
         ConflictError as ConflictError,
-    )
-    from crossmarket.errors import (
         CrossmarketError as CrossmarketError,
-    )
-    from crossmarket.errors import (
         InvalidArgumentError as InvalidArgumentError,
-    )
-    from crossmarket.errors import (
         InvalidTokenError as InvalidTokenError,
-    )
-    from crossmarket.errors import (
         MarketplaceError as MarketplaceError,
-    )
-    from crossmarket.errors import (
         NotFoundError as NotFoundError,
-    )
-    from crossmarket.errors import (
         PluginError as PluginError,
-    )
-    from crossmarket.errors import (
         ProviderDisabledError as ProviderDisabledError,
-    )
-    from crossmarket.errors import (
         RateLimitedError as RateLimitedError,
-    )
-    from crossmarket.errors import (
         SignatureError as SignatureError,
-    )
-    from crossmarket.errors import (
         StoreError as StoreError,
-    )
-    from crossmarket.errors import (
         UnavailableError as UnavailableError,
-    )
-    from crossmarket.errors import (
         UnknownMarketplaceError as UnknownMarketplaceError,
-    )
-    from crossmarket.errors import (
         UnknownSubscriptionError as UnknownSubscriptionError,
-    )
-    from crossmarket.errors import (
         UnsupportedError as UnsupportedError,
     )
     from crossmarket.market import Market as Market
     from crossmarket.models import (
         Buyer as Buyer,
-    )
-    from crossmarket.models import (
         Decision as Decision,
-    )
-    from crossmarket.models import (
         DecisionReason as DecisionReason,
-    )
-    from crossmarket.models import (
         Entitlement as Entitlement,
-    )
-    from crossmarket.models import (
         Landing as Landing,
-    )
-    from crossmarket.models import (
+        Operation as Operation,
         Plan as Plan,
-    )
-    from crossmarket.models import (
         Reason as Reason,
-    )
-    from crossmarket.models import (
         Status as Status,
-    )
-    from crossmarket.models import (
         Subscription as Subscription,
     )
     from crossmarket.provider import Capabilities as Capabilities
+    from crossmarket.reconcile import Drift as Drift, Report as Report
     from crossmarket.settings import Settings as Settings
+    from crossmarket.snapshot import Change as Change
+    from crossmarket.store.contract import AuditEntry as AuditEntry
 
 _HOMES = {
     "crossmarket.access": ("AccessPolicy",),
@@ -130,13 +86,17 @@ _HOMES = {
         "DecisionReason",
         "Entitlement",
         "Landing",
+        "Operation",
         "Plan",
         "Reason",
         "Status",
         "Subscription",
     ),
     "crossmarket.provider": ("Capabilities",),
+    "crossmarket.reconcile": ("Drift", "Report"),
     "crossmarket.settings": ("Settings",),
+    "crossmarket.snapshot": ("Change",),
+    "crossmarket.store.contract": ("AuditEntry",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -11,7 +11,7 @@ from crossmarket.clock import Clock
 from crossmarket.errors import ConflictError, CrossmarketError, InvalidArgumentError, MarketplaceError
 from crossmarket.models import Buyer, Facts, Landing, Status, Subscription
 from crossmarket.provider import Activation, Marketplace, TellsBuyer
-from crossmarket.reconcile import Recorder
+from crossmarket.recorder import Recorder
 from crossmarket.store.contract import AuditEntry, Store
 
 ClaimPolicy = Literal["refuse", "transfer", "transfer_if_inactive", "share"]
@@ -56,7 +56,7 @@ class Activator:
             )
         known = self._known(marketplace, landing)
         if known is not None:
-            self._admit(marketplace, known, account)
+            self._admit(marketplace, known, account, proven_later=landing.subscription is None)
         if known is not None and account in known.accounts and known.status is Status.ACTIVE and not landing.token:
             return known
         self._audit("activating", marketplace, known, account)
@@ -114,17 +114,19 @@ class Activator:
 
         return bind
 
-    def _admit(self, marketplace: Marketplace, known: Subscription, account: str) -> None:
+    def _admit(self, marketplace: Marketplace, known: Subscription, account: str, *, proven_later: bool) -> None:
+        """Refuse a second account, and what has ended: unless a fresh token is still to be proven, which decides."""
         if known.accounts and account not in known.accounts and self._taken(known):
             self._audit("claim_refused", marketplace, known, account)
             raise _held_by_another(marketplace)
-        if known.status is Status.ENDED:
+        if known.status is Status.ENDED and not proven_later:
             raise ConflictError(
                 "The subscription has ended and cannot be activated.",
                 marketplace=marketplace.name,
                 operation="activate",
                 code="subscription_ended",
                 remedy="The buyer has to subscribe again on the marketplace.",
+                buyer_message="This subscription has ended. Please subscribe again on the marketplace.",
             )
 
     def _taken(self, subscription: Subscription) -> bool:

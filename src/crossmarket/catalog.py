@@ -5,6 +5,7 @@ It is many to many and applied when a question is asked, so that changing it cha
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -65,12 +66,17 @@ class CountedAs(SoldAs):
         return self
 
     def count(self, marketplace: str, facts: Facts) -> Quantity | None:
-        """Return the value that counts; None where the subscription was not sold this way. 0 is a value."""
+        """Return the value that counts; None where the subscription was not sold this way. 0 is a value.
+
+        A number that the marketplace gives as a text (AWS `StringValue`) counts; any other text is no count, and
+        must not be taken for one without a limit.
+        """
         name = ONLY_QUANTITY if self.quantity else self.dimension
         here = self.model_copy(update={"dimension": None})
         if name is None or not SoldAs.matches(here, marketplace, facts):
             return None
-        return facts.quantities.get(name)
+        value = facts.quantities.get(name)
+        return _number(value) if isinstance(value, str) else value
 
 
 class PlanLine(Frozen):
@@ -189,6 +195,8 @@ class Catalog(Frozen):
             return given
         if isinstance(given, Mapping):
             return cls.parse(given)
+        if given is not None and not isinstance(given, str | Path):
+            raise ConfigurationError("The catalog must be a Catalog, its content or a path.", field="catalog")
         if given is not None or path is not None:
             return cls.load(given or path or DEFAULT_FILE)
         return cls.load(DEFAULT_FILE) if Path(DEFAULT_FILE).exists() else cls()
@@ -273,6 +281,16 @@ def grant_of(feature: str, value: Quantity, line: str) -> Grant | None:
     if isinstance(value, str):
         return Grant(feature=feature, value=value, line=line)
     return Grant(feature=feature, limit=value, line=line)
+
+
+def _number(text: str) -> int | float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    if not math.isfinite(number):
+        return None
+    return int(number) if number.is_integer() else number
 
 
 def _keep_greater(grants: dict[str, Grant], grant: Grant | None) -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from crossmarket.clock import Clock
-from crossmarket.errors import UnsupportedError
+from crossmarket.errors import InvalidArgumentError, UnsupportedError
 from crossmarket.models import Subscription
 from crossmarket.plugins import MarketplacePlugin, Registry
 from crossmarket.provider import POWERS, Marketplace
@@ -29,7 +29,9 @@ def connect(plugin: MarketplacePlugin, settings: Settings, clock: Clock) -> Mark
         config = plugin.config.model_validate(settings.options.get(name, {}), context={"clock": clock})
     except ValidationError as error:
         source, prefix = f"the options of {plugin.name}", f"{PREFIX}{name.upper()}__"
-        raise configuration_error(error, plugin.config, source=source, prefix=prefix) from None
+        raise configuration_error(
+            error, plugin.config, source=source, name_of=lambda place: prefix + place.upper() if place else ""
+        ) from None
     return plugin.connect(config)
 
 
@@ -49,6 +51,15 @@ class Connections:
         self._made: dict[str, Marketplace] = {}
         self._lock = threading.Lock()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The marketplaces that may be used."""
+        return self._registry.names
+
+    def configured(self, name: str) -> bool:
+        """Return whether there are any options for a marketplace."""
+        return bool(self._settings.options.get(normal_name(name)))
+
     def __getitem__(self, name: str) -> Marketplace:
         """Return a connected marketplace.
 
@@ -56,7 +67,10 @@ class Connections:
             UnknownMarketplaceError: There is no such provider, or the allow-list leaves it out.
             PluginError: It cannot be loaded.
             ConfigurationError: Its options are missing or wrong.
+            InvalidArgumentError: The name is no text.
         """
+        if not isinstance(name, str):
+            raise InvalidArgumentError("The marketplace must be named by a text.", field="marketplace")
         with self._lock:
             if name not in self._made:
                 self._made[name] = connect(self._registry[name], self._settings, self._clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -82,7 +83,8 @@ def _settings(settings: Settings, registry: Registry) -> Iterator[Finding]:
     told = {
         settings_module.normal_name(name.removeprefix(settings_module.PREFIX).partition("__")[0]) for name in unknown
     }
-    for table in sorted(set(settings.options) - tables - told):
+    strangers = sorted(set(settings.options) - tables - told)
+    for table in strangers:
         meant = near_miss(table, tables)
         yield Finding(
             level="warning",
@@ -97,7 +99,7 @@ def _settings(settings: Settings, registry: Registry) -> Iterator[Finding]:
             message=f"The environment variable {name} is no setting and has no effect.",
             remedy=f"Did you mean {meant}?" if meant else "Remove it, or install the provider that it is for.",
         )
-    if not unknown:
+    if not unknown and not strangers:
         yield Finding(level="ok", subject="settings", message="All settings are known.")
 
 
@@ -138,6 +140,14 @@ def _store(settings: Settings, catalog: Catalog | None, clock: Clock) -> Iterato
     store: Store | None = None
     try:
         store = SqlStore(settings.database_url.get_secret_value())
+        if (path := _not_writable(settings)) is not None:
+            yield Finding(
+                level="error",
+                subject="store",
+                message=f"{path} cannot be written." if path.exists() else f"There is no directory {path}.",
+                remedy="Make it, give this user the right to write, or set CROSSMARKET_DATABASE_URL.",
+            )
+            return
         if _makes_its_tables(settings, store):
             yield Finding(level="ok", subject="store", message="The tables are made, or upgraded, at first use.")
             return
@@ -149,6 +159,18 @@ def _store(settings: Settings, catalog: Catalog | None, clock: Clock) -> Iterato
     finally:
         if store is not None:
             store.close()
+
+
+def _not_writable(settings: Settings) -> Path | None:
+    """Return the file or the directory that SQLite has to write and cannot."""
+    from sqlalchemy import make_url  # noqa: PLC0415 - slow to import
+
+    url = make_url(settings.database_url.get_secret_value())
+    if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith((":memory:", "file:")):
+        return None
+    file = Path(url.database)
+    needed = [file.parent, file] if file.exists() else [file.parent]
+    return next((path for path in needed if not os.access(path, os.W_OK)), None)
 
 
 def _makes_its_tables(settings: Settings, store: Store) -> bool:

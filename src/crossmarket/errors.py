@@ -10,7 +10,7 @@ CrossmarketError                 everything below
 │   ├── AuthenticationError      it does not accept our credentials
 │   ├── InvalidTokenError        the buyer's landing token is wrong, expired or foreign
 │   ├── NotFoundError            it does not know the id
-│   ├── ConflictError            it stands against the present state, or another account holds it
+│   ├── ConflictError            the present state forbids it, or another account holds it
 │   ├── RateLimitedError         too many calls; `retry_after` says when
 │   └── UnavailableError         it failed or did not answer; the outcome may be unknown
 ├── SignatureError               a signal or a sealed landing is not authentic
@@ -25,21 +25,35 @@ No message, attribute or `repr` of these holds a token, a secret or personal dat
 
 from __future__ import annotations
 
+TRY_AGAIN = "The marketplace cannot be reached just now. Please try again in a few minutes."
+
 
 class CrossmarketError(Exception):
     """The base of all errors of this library.
 
     Args:
-        message: What is wrong, in one sentence.
+        message: What is wrong, in one sentence, for the people who run the application.
         field: The setting, argument or wire field at fault, where there is one.
-        remedy: What to do about it, in one sentence.
+        remedy: What to do about it, for the same people: it may name settings.
+        buyer_message: What to show to a buyer instead. Each class has a default; it names no setting, no account
+            and no id.
     """
 
-    def __init__(self, message: str, *, field: str | None = None, remedy: str | None = None) -> None:
+    default_buyer_message = "Something is not right on our side. Please try again later, or ask our support."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        remedy: str | None = None,
+        buyer_message: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.field = field
         self.remedy = remedy
+        self.buyer_message = buyer_message or self.default_buyer_message
 
     def __reduce__(self) -> tuple[object, ...]:
         """Let it be pickled, whatever its arguments were: task queues carry errors between processes."""
@@ -79,7 +93,8 @@ class MarketplaceError(CrossmarketError):
         retryable: Whether the same call may succeed later without a change.
         retry_after: Seconds that the marketplace asked us to wait.
         field: The argument or setting at fault, where there is one.
-        remedy: What to do about it, in one sentence.
+        remedy: What to do about it, for the people who run the application.
+        buyer_message: What to show to a buyer instead.
     """
 
     default_retryable = False
@@ -97,8 +112,9 @@ class MarketplaceError(CrossmarketError):
         retry_after: float | None = None,
         field: str | None = None,
         remedy: str | None = None,
+        buyer_message: str | None = None,
     ) -> None:
-        super().__init__(message, field=field, remedy=remedy)
+        super().__init__(message, field=field, remedy=remedy, buyer_message=buyer_message)
         self.marketplace = marketplace
         self.operation = operation
         self.code = code
@@ -126,6 +142,11 @@ class AuthenticationError(MarketplaceError):
 class InvalidTokenError(MarketplaceError):
     """The landing token is empty, malformed, expired, used, or of another product or seller."""
 
+    default_buyer_message = (
+        "This link from the marketplace is not valid, or not any more. "
+        "Please open your subscription on the marketplace and follow its link to us again."
+    )
+
 
 class NotFoundError(MarketplaceError):
     """The marketplace does not know the id. It never means that a subscription has ended."""
@@ -134,21 +155,30 @@ class NotFoundError(MarketplaceError):
 class ConflictError(MarketplaceError):
     """The call stands against the present state, such as a subscription that another account holds."""
 
+    default_buyer_message = (
+        "This subscription cannot be set up for this account. "
+        "Please sign in with the account that it belongs to, or ask our support."
+    )
+
 
 class RateLimitedError(MarketplaceError):
     """Too many calls; wait `retry_after` seconds where it is given."""
 
     default_retryable = True
+    default_buyer_message = TRY_AGAIN
 
 
 class UnavailableError(MarketplaceError):
     """The marketplace failed or did not answer in time; the outcome of a write may be unknown."""
 
     default_retryable = True
+    default_buyer_message = TRY_AGAIN
 
 
 class SignatureError(CrossmarketError):
     """A signal or a sealed landing is forged, altered or too old. It has changed nothing."""
+
+    default_buyer_message = "This page has expired. Please follow the link from the marketplace again."
 
 
 class UnsupportedError(CrossmarketError):

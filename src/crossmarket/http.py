@@ -7,6 +7,7 @@ the host of its base URL only, so that no credential can be sent to a host that 
 from __future__ import annotations
 
 import json as jsonlib
+import os
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -63,7 +64,7 @@ class Response:
             return float(raw)
         try:
             return max(0.0, (parsedate_to_datetime(raw) - now).total_seconds())
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
 
 
@@ -117,6 +118,7 @@ class HttpClient:
                 remedy="Write it as in: https://host/path",
             )
         self._base = base_url.rstrip("/")
+        self._encrypted = urlsplit(base_url).scheme == "https"  # whose case is nobody's business
         self._marketplace = marketplace
         self._classify = classify
         self._token = token
@@ -125,6 +127,8 @@ class HttpClient:
         self._lock = threading.Lock()
         self._local = threading.local()
         self._clients: dict[threading.Thread, httpx.Client] = {}
+        self._process = os.getpid()
+        self._parents: list[dict[threading.Thread, httpx.Client]] = []
         self._tls: ssl.SSLContext | None = None
 
     def send(
@@ -254,6 +258,10 @@ class HttpClient:
         )
 
     def _client(self) -> httpx.Client:
+        if self._process != os.getpid():
+            # After a fork the sockets are the parent's: its clients are kept, so that nothing closes them here.
+            self._parents.append(self._clients)
+            self._clients, self._local, self._process = {}, threading.local(), os.getpid()
         client: httpx.Client | None = getattr(self._local, "client", None)
         if client is None:
             client = self._new_client()
@@ -264,15 +272,22 @@ class HttpClient:
         import httpx  # noqa: PLC0415 - slow to import, and only calls need it
 
         with self._lock:
-            if self._tls is None and self._base.startswith("https:"):
-                self._tls = httpx.create_ssl_context()
             connect, read = self._timeouts
-            client = httpx.Client(
-                timeout=httpx.Timeout(read, connect=connect),
-                verify=self._tls if self._tls is not None else False,
-                follow_redirects=False,
-                headers={"User-Agent": f"crossmarket/{version('crossmarket')}"},
-            )
+            try:
+                if self._tls is None and self._encrypted:
+                    self._tls = httpx.create_ssl_context()
+                client = httpx.Client(
+                    timeout=httpx.Timeout(read, connect=connect),
+                    verify=self._tls if self._tls is not None else False,
+                    follow_redirects=False,
+                    headers={"User-Agent": f"crossmarket/{version('crossmarket')}"},
+                )
+            except (OSError, ValueError, ImportError) as error:
+                raise ConfigurationError(
+                    f"No connection can be made, for a proxy or certificate setting is wrong ({type(error).__name__}).",
+                    field="HTTPS_PROXY",
+                    remedy="Look at HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the environment.",
+                ) from None
             for thread in [thread for thread in self._clients if not thread.is_alive()]:
                 self._clients.pop(thread).close()
             self._clients[threading.current_thread()] = client

@@ -8,10 +8,10 @@ from pydantic import SecretStr
 
 from crossmarket import landing_token
 from crossmarket.clock import Clock
-from crossmarket.errors import InvalidTokenError
-from crossmarket.models import Landing
+from crossmarket.errors import InvalidTokenError, MarketplaceError
+from crossmarket.models import Facts, Landing, Subscription
 from crossmarket.provider import Marketplace
-from crossmarket.reconcile import Recorder
+from crossmarket.recorder import Recorder
 from crossmarket.seal import Sealed
 from crossmarket.store.contract import Store
 
@@ -53,7 +53,7 @@ def land(marketplace: Marketplace, raw: str, *, store: Store, recorder: Recorder
             expires_at=resolved.expires_at,
             token=token,
         )
-    subscription = recorder.record(marketplace, resolved.facts, origin="landing", action="landed")
+    subscription = _landed(marketplace, resolved.facts, recorder)
     store.remember_landing(digest, subscription.id, clock.now())
     return Landing(
         marketplace=marketplace.name,
@@ -74,6 +74,23 @@ def reopen(sealed: Sealed, store: Store) -> Landing:
         expires_at=sealed.expires_at,
         token=SecretStr(sealed.token) if sealed.token else None,
     )
+
+
+def _landed(marketplace: Marketplace, facts: Facts, recorder: Recorder) -> Subscription:
+    """Store what a token stands for.
+
+    A subscription that is known is read in the light of what is known, as at every other time: what a token
+    tells by itself can be less, and must not overwrite it ("Set up your account" brings buyers here again).
+    """
+    known = recorder.owner(marketplace.name, facts.aliases)
+    if known is None:
+        return recorder.record(marketplace, facts, origin="landing", action="landed")
+    ids = known.marketplace_ids | facts.marketplace_ids
+    try:
+        facts = marketplace.read(known.model_copy(update={"marketplace_ids": ids}))
+    except MarketplaceError:
+        return recorder.mark_unread(known)
+    return recorder.record(marketplace, facts, origin="landing", action="landed", subscription_id=known.id)
 
 
 def _recall(marketplace: Marketplace, digest: str, *, store: Store, clock: Clock) -> Landing | None:

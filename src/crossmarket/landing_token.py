@@ -22,7 +22,7 @@ def clean(marketplace: str, raw: str) -> SecretStr:
     Raises:
         InvalidTokenError: It is empty, too long, or has characters that no token has.
     """
-    if not raw.strip():
+    if not isinstance(raw, str) or not raw.strip():  # a framework gives None for a query without it
         raise _invalid(marketplace, "The landing token is empty.")
     token = raw.strip("\t\r\n")  # but no blanks: base64 may begin or end with a `+`
     if "%" in token:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -10,17 +11,15 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
-from crossmarket import access
-from crossmarket import settings as settings_module
+from crossmarket import access, settings as settings_module
 from crossmarket.activation import Activator
 from crossmarket.catalog import Catalog
 from crossmarket.clock import Clock, SystemClock
 from crossmarket.connections import Connections
 from crossmarket.errors import (
-    ConfigurationError,
     ConflictError,
     InvalidArgumentError,
-    PluginError,
+    NotFoundError,
     UnknownSubscriptionError,
 )
 from crossmarket.landing import land, reopen
@@ -37,7 +36,8 @@ from crossmarket.provider import (
     Marketplace,
     TellsBuyer,
 )
-from crossmarket.reconcile import Drift, Recorder, Report, reconcile, reconcile_marketplace
+from crossmarket.reconcile import Drift, Report, reconcile, reconcile_all
+from crossmarket.recorder import Recorder
 from crossmarket.seal import Sealer
 from crossmarket.settings import Settings
 from crossmarket.store.contract import AuditEntry, Store
@@ -94,7 +94,9 @@ class Market:
         registry = Registry(settings.providers, plugins)
         book = Catalog.gather(catalog, settings.catalog)
         book.check_marketplaces(registry.installed)
-        store = _open_store(settings)
+        from crossmarket.store.sql import open_store  # noqa: PLC0415 - slow to import
+
+        store = open_store(settings.database_url.get_secret_value(), upgrade=settings.database_upgrade)
         return cls(settings=settings, store=store, catalog=book, registry=registry, clock=clock or SystemClock())
 
     def close(self) -> None:
@@ -150,6 +152,8 @@ class Market:
             MarketplaceError: The marketplace cannot be asked, or refuses; no account was bound.
             UnknownSubscriptionError: There is no subscription of that id.
         """
+        if not isinstance(landing, Landing | str):
+            raise InvalidArgumentError("Pass a landing, or the id of a subscription.", field="landing")
         if isinstance(landing, str):
             known = self._subscription(landing)
             landing = Landing(marketplace=known.marketplace, subscription=known)
@@ -199,8 +203,12 @@ class Market:
             limit: At most so many.
 
         Raises:
-            InvalidArgumentError: There is no such status.
+            InvalidArgumentError: There is no such status, the limit is not at least 1, or the account is empty.
         """
+        if limit is not None and limit < 1:
+            raise InvalidArgumentError("The limit must be at least 1.", field="limit")
+        if account is not None:
+            access.check_arguments(account, "-", 1)
         try:
             wanted = Status(status) if status is not None else None
         except ValueError:
@@ -248,25 +256,12 @@ class Market:
     def reconcile_all(self, marketplace: str | None = None) -> Report:
         """Read the truth of all subscriptions that have not ended, and find those that we do not know of.
 
+        An end is read again for a week: a renewal that came late, or an answer that was wrong, takes it back.
+
         Args:
             marketplace: Only of this marketplace.
         """
-        reports = []
-        for name in [marketplace] if marketplace else self.registry.names:
-            held = [item for item in self.store.list(marketplace=name) if item.status is not Status.ENDED]
-            try:
-                provider = self._connections[name]
-            except (PluginError, ConfigurationError) as error:
-                if isinstance(error, ConfigurationError) and not (held or marketplace or self._has_options(name)):
-                    continue  # installed along with the others, and not in use
-                reports.append(Report(checked=0, errors={name: str(error)}))
-                continue
-            reports.append(reconcile_marketplace(provider, self._recorder, held))
-        return Report(
-            checked=sum(report.checked for report in reports),
-            drift=tuple(drift for report in reports for drift in report.drift),
-            errors={name: error for report in reports for name, error in report.errors.items()},
-        )
+        return reconcile_all(self._connections, self._recorder, self.store, marketplace, now=self.clock.now())
 
     def capabilities(self, marketplace: str) -> Capabilities:
         """Return what a marketplace can do, in the configured generation of its API."""
@@ -348,20 +343,18 @@ class Market:
         """
         return self._connections[name]
 
-    def _has_options(self, name: str) -> bool:
-        return bool(self.settings.options.get(settings_module.normal_name(name)))
-
     def _carry_out(self, known: Subscription, ask: Callable[[], Operation]) -> Subscription:
         """Ask for an operation, wait for it a while, and read the truth afterwards."""
         provider = self._connections[known.marketplace]
         operation = ask()
-        if isinstance(provider, HasOperations) and provider.capabilities.operations:
-            operation = wait_for(
-                operation,
-                lambda: provider.get_operation(known, operation.id),
-                clock=self.clock,
-                deadline=OPERATION_SECONDS,
-            )
+        if operation.id and isinstance(provider, HasOperations) and provider.capabilities.operations:
+            with contextlib.suppress(NotFoundError):  # no trace of it: the truth, which is read next, will tell
+                operation = wait_for(
+                    operation,
+                    lambda: provider.get_operation(known, operation.id),
+                    clock=self.clock,
+                    deadline=OPERATION_SECONDS,
+                )
         if operation.status == "failed":
             raise ConflictError(
                 f"The marketplace did not do it: {operation.message or 'it gave no reason'}.",
@@ -400,15 +393,3 @@ class Market:
             SecretStr(self.store.constant("landing_key", lambda: secrets.token_urlsafe(32))),
         )
         return Sealer(keys, clock=self.clock, lifetime=self.settings.landing_seconds)
-
-
-def _open_store(settings: Settings) -> Store:
-    from crossmarket.store.sql import SqlStore  # noqa: PLC0415 - slow to import, and tests may bring another store
-
-    store = SqlStore(settings.database_url.get_secret_value())
-    try:
-        store.prepare(upgrade=settings.database_upgrade)
-    except BaseException:
-        store.close()
-        raise
-    return store

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
 from crossmarket.clock import Clock
 from crossmarket.errors import SignatureError
@@ -25,7 +25,7 @@ class Sealed(Frozen):
     hints: dict[str, str]
     aliases: tuple[Alias, ...]
     expires_at: Moment | None
-    token: str | None
+    token: str | None = Field(repr=False)
 
 
 class Sealer:

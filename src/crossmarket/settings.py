@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -45,7 +47,9 @@ class Settings(BaseSettings):
         options: The options of each provider, by its name.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     database_url: SecretStr = SecretStr("sqlite:///crossmarket.db")
     database_upgrade: bool | None = None
@@ -122,7 +126,7 @@ def load(*, only_arguments: bool = False, **arguments: Any) -> Settings:
             raise ConfigurationError(
                 f"There is no setting '{name}'.",
                 field=name,
-                remedy=f"Did you mean '{meant}'?" if meant else "See the settings in the documentation.",
+                remedy=f"Did you mean '{meant}'?" if meant else "The options of a provider are given as a mapping.",
             )
         tables[normal_name(name)] = {**tables.get(normal_name(name), {}), **value}
     if tables:
@@ -130,7 +134,21 @@ def load(*, only_arguments: bool = False, **arguments: Any) -> Settings:
     try:
         return _Given(**own) if only_arguments else Settings(**own)
     except ValidationError as error:
-        raise configuration_error(error, Settings, source="the settings", prefix=PREFIX) from None
+        raise configuration_error(error, Settings, source="the settings", name_of=partial(_written, own)) from None
+
+
+def _written(arguments: Mapping[str, Any], place: str) -> str:
+    """Return a setting as the user has written it: an argument, a variable, or a key of the file."""
+    name = re.split(r"[.\[]", place, maxsplit=1)[0]
+    if name in arguments:
+        return f"the argument '{place}'"
+    if f"{PREFIX}{name.upper()}" in os.environ:
+        return f"{PREFIX}{place.upper()}"
+    return f"'{place}' in {_path()}"
+
+
+def _path() -> Path:
+    return Path(os.environ.get("CROSSMARKET_CONFIG") or DEFAULT_FILE)
 
 
 def unknown_variables(providers: tuple[str, ...]) -> dict[str, str | None]:
@@ -199,7 +217,7 @@ class _File(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         named = os.environ.get("CROSSMARKET_CONFIG")
-        path = Path(named or DEFAULT_FILE)
+        path = _path()
         try:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
@@ -213,7 +231,9 @@ class _File(PydanticBaseSettingsSource):
                 f"The settings file {path} cannot be read: {error.strerror}.", field="CROSSMARKET_CONFIG"
             ) from error
         except ValueError as error:
-            raise ConfigurationError(f"The settings file {path} is not valid TOML: {error}.") from error
+            raise ConfigurationError(
+                f"The settings file {path} is not valid TOML: {error}.", remedy="Correct that line."
+            ) from error
         tables = {name: content.pop(name) for name in list(content) if isinstance(content[name], dict)}
         if tables:
             content["options"] = {normal_name(name): table for name, table in tables.items()}

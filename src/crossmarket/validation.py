@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -14,7 +14,7 @@ from crossmarket.errors import ConfigurationError
 
 
 def configuration_error(
-    error: ValidationError, model: type[BaseModel], *, source: str, prefix: str = ""
+    error: ValidationError, model: type[BaseModel], *, source: str, name_of: Callable[[str], str] = str
 ) -> ConfigurationError:
     """Return the error that names every wrong field and, for a misspelt one, the near name.
 
@@ -22,13 +22,13 @@ def configuration_error(
         error: What pydantic found.
         model: The model that was validated, for the names that it knows.
         source: Where the input came from, for people, such as `the catalog catalog.toml`.
-        prefix: What to put before each field, such as `CROSSMARKET_AZURE__`.
+        name_of: Makes of a field what the user has written, such as `CROSSMARKET_AZURE__CLIENT_ID`.
     """
     known = sorted(set(_names(model, set())))
     told = []
     for entry in error.errors(include_url=False, include_input=False, include_context=False):
         place = _place(entry["loc"])
-        shown = f"{prefix}{place.upper()}" if prefix else place
+        shown = name_of(place)
         if entry["type"] == "extra_forbidden":
             near = difflib.get_close_matches(str(entry["loc"][-1]), known, n=1)
             told.append(f"{shown} is not known" + (f"; did you mean '{near[0]}'?" if near else ""))

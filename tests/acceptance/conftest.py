@@ -76,7 +76,7 @@ class Seller:
         try:
             landing = await run_in_threadpool(self._market.land, marketplace, str(given.get(parameter, "")))
         except CrossmarketError as error:
-            return PlainTextResponse(str(error), status_code=400)
+            return PlainTextResponse(error.buyer_message, status_code=400)
         answer = RedirectResponse("/welcome", status_code=303)
         answer.set_cookie("landing", landing.seal(), httponly=True)
         return answer
@@ -90,7 +90,7 @@ class Seller:
             landing = await run_in_threadpool(self._market.unseal, request.cookies["landing"])
             subscription = await run_in_threadpool(self._market.activate, landing, account)
         except CrossmarketError as error:
-            return PlainTextResponse(str(error), status_code=409)
+            return PlainTextResponse(error.buyer_message, status_code=409)
         answer = PlainTextResponse(subscription.status.value)
         answer.set_cookie("account", account)
         return answer

@@ -51,7 +51,9 @@ def test_another_account_cannot_take_the_subscription(shop: Shop, seller: str, b
     refused = browser.client.post(f"{seller}/sign-up", content="acct_8")
 
     assert refused.status_code == 409
+    assert "Please sign in with the account that it belongs to" in refused.text
     assert "acct_7" not in refused.text
+    assert "CROSSMARKET_" not in refused.text
     assert shop.market.subscriptions(account="acct_8") == []
     assert shop.market.check("acct_7", "sso")
 

@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from crossmarket.cli.main import app
+from crossmarket.cli.output import print_table
 from crossmarket.plugins import Registry
 from crossmarket.settings import as_environment
 from crossmarket.testing.emulator import Emulator
@@ -263,6 +264,17 @@ def test_the_demo_shows_no_token_and_can_keep_its_database(tmp_path: Path) -> No
     shell.environment["CROSSMARKET_DATABASE_URL"] = "sqlite:///demo.db"
     kept = shell.json("subscriptions", "--account", "acct_42")
     assert len(kept) == 3
+    shell.environment["CROSSMARKET_CATALOG"] = "demo.toml"
+    assert shell.json("check", "acct_42", "seats")["limit"] == 25
+    assert "The file demo.db is there already." in shell.refuses("demo", "--keep", "demo.db")
+    assert shell.json("subscriptions", "--account", "acct_42") == kept
+
+
+def test_in_the_demo_each_purchase_answers_for_itself(tmp_path: Path) -> None:
+    told = Shell(tmp_path).json("demo")["marketplaces"]
+    granted = {name: [decision["limit"] for decision in facts["decisions"]] for name, facts in told.items()}
+    assert granted == {"aws": [10, 10], "azure": [20, 20], "yandex": [25, 25]}
+    assert told["azure"]["decisions"][0]["subscriptions"] == [told["azure"]["subscription"]["id"]]
 
 
 def test_emulate_prints_settings_that_work(shell: Shell) -> None:
@@ -301,6 +313,10 @@ def test_emulate_prints_settings_that_work(shell: Shell) -> None:
         (("check", " ", "sso"), "The account must be a text that is not empty."),
         (("check", "acct_1", "sso", "--quantity", "-1"), "from 0 up"),
         (("check", "acct_1", "sso", "--quantity", "nan"), "from 0 up"),
+        (("activate", "-", "--account", "acct_1"), "There is no landing."),
+        (("subscriptions", "--marketplace", "azur"), "Did you mean 'azure'?"),
+        (("reconcile", "--marketplace", "azur"), "Did you mean 'azure'?"),
+        (("reconcile", "no-such-id", "--marketplace", "aws"), "Leave --marketplace out."),
         (("subscriptions", "--status", "cancelled"), "It is one of: pending, active, suspended, ended, unknown."),
     ],
 )
@@ -379,6 +395,64 @@ def test_postgres_asks_for_the_upgrade_first(shell: Shell, postgres_url: str) ->
     assert shell.run("db", "upgrade").returncode == 0
     assert "already" in shell.run("db", "upgrade").stdout
     assert shell.json("subscriptions") == []
+
+
+def test_doctor_names_a_directory_that_is_not_there(shell: Shell) -> None:
+    shell.environment["CROSSMARKET_DATABASE_URL"] = "sqlite:////nowhere/shop.db"
+    done = shell.run("doctor")
+    assert done.returncode == 3
+    assert "ERROR    store: There is no directory /nowhere." in done.stdout
+
+
+def test_doctor_tells_a_remedy_once_and_no_retries(shell: Shell) -> None:
+    shell.environment |= {
+        "CROSSMARKET_PROVIDERS": "azure",
+        "CROSSMARKET_AZURE__TENANT_ID": "tenant",
+        "CROSSMARKET_AZURE__CLIENT_ID": "client",
+        "CROSSMARKET_AZURE__CLIENT_SECRET": "a-secret-of-ours",
+        "CROSSMARKET_AZURE__BASE_URL": "http://127.0.0.1:1",
+        "CROSSMARKET_AZURE__AUTHORITY_URL": "http://127.0.0.1:1",
+    }
+    done = shell.run("doctor")
+    assert done.returncode == 3
+    assert done.stdout.count("look at the network") == 1
+    assert done.stderr == ""
+
+
+def test_a_provider_that_is_left_out_is_not_called_ok(shell: Shell) -> None:
+    shell.environment["CROSSMARKET_PROVIDERS"] = "aws"
+    rows = shell.run("providers").stdout.splitlines()
+    assert [row.split() for row in rows if row.startswith("azure")] == [
+        ["azure", "-", "no", "left", "out", "by", "CROSSMARKET_PROVIDERS"]
+    ]
+
+
+@pytest.mark.parametrize("words", [("providers",), ("providers", "--json")])
+def test_a_reader_that_goes_away_is_no_error(shell: Shell, words: tuple[str, ...]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "crossmarket", *words],
+            env=shell.environment,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_narrow_terminal_shows_ids_whole(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    subscription = "01a1fc96-6884-77c9-a3bb-070a7ea230b8"
+    print_table(("subscription", "marketplace"), [(subscription, "azure")], empty="")
+    assert capsys.readouterr().out == f"subscription  {subscription}\nmarketplace   azure\n\n"
+    monkeypatch.setenv("COLUMNS", "80")
+    print_table(("subscription", "marketplace"), [(subscription, "azure")], empty="")
+    assert len(capsys.readouterr().out.splitlines()) == 3
 
 
 def test_the_version_is_told(shell: Shell) -> None:

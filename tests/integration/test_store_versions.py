@@ -5,8 +5,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from crossmarket.models import Alias, Subscription
 from crossmarket.store.contract import AuditEntry, VersionConflictError

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 from bazaar import DAY, HOUR, NOW, held
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from crossmarket.access import AccessPolicy, decide, entitlements, standing
 from crossmarket.catalog import Catalog

@@ -18,7 +18,7 @@ from crossmarket.errors import (
 )
 from crossmarket.landing import land
 from crossmarket.models import Buyer, Facts, Landing, Subscription
-from crossmarket.reconcile import Recorder
+from crossmarket.recorder import Recorder
 from crossmarket.store.sql import SqlStore
 from crossmarket.testing.clock import FakeClock
 

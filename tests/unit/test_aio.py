@@ -9,8 +9,7 @@ import anyio
 import pytest
 from bazaar import Bazaar, plugin
 
-from crossmarket import aio
-from crossmarket import market as sync
+from crossmarket import aio, market as sync
 from crossmarket.errors import InvalidTokenError
 from crossmarket.testing.clock import FakeClock
 

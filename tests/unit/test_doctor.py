@@ -55,7 +55,7 @@ def test_every_trouble_comes_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"landing_seconds": 1}, "CROSSMARKET_LANDING_SECONDS: "),
+        ({"landing_seconds": 1}, "the argument 'landing_seconds': "),
         ({"databse_url": "x"}, "There is no setting 'databse_url'."),
     ],
 )

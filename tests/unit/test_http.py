@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import socket
 import threading
 import time
@@ -13,11 +14,11 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
 import pytest
 import stamina
 from bazaar import HOUR, NOW
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crossmarket.access_token import AccessToken, AccessTokenHolder
 from crossmarket.errors import (
@@ -604,3 +605,52 @@ def test_what_a_body_may_be(site: Site, connect: Any, body: bytes, expected: Any
     else:
         with pytest.raises(UnavailableError):
             call()
+
+
+@pytest.mark.parametrize("scheme", ["https", "HTTPS", "Https"])
+def test_certificates_are_checked_however_https_is_written(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    checked: list[object] = []
+
+    class Client:
+        def __init__(self, *, verify: object, **_: object) -> None:
+            checked.append(verify)
+
+        def request(self, **_: object) -> None:
+            raise httpx.ConnectError("nobody there")
+
+    monkeypatch.setattr(httpx, "Client", Client)
+    client = HttpClient(
+        f"{scheme}://shop.example", marketplace="bazaar", classify=partial(classify_status, "bazaar"), attempts=1
+    )
+    with pytest.raises(UnavailableError):
+        client.send("Get", "GET", "/x", repeatable=True)
+    assert [type(each).__name__ for each in checked] == ["SSLContext"]
+
+
+def test_a_retry_after_of_an_absurd_zone_is_none() -> None:
+    header = "Sun, 01 Mar 2026 12:00:00 +99999999999999999"
+    assert Response(503, {"retry-after": header}, b"").retry_after(NOW) is None
+
+
+def test_a_forked_process_opens_connections_of_its_own(site: Site, connect: Any) -> None:
+    client = connect()
+    get(client)
+    child = os.fork()
+    if child == 0:
+        try:
+            get(client)
+            os._exit(0)
+        except BaseException:  # noqa: BLE001 - the child must end here, whatever happens
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert status == 0
+    get(client)
+    assert len(site.requests) == 3
+    assert len(site.connections) == 2
+
+
+def test_a_broken_proxy_setting_is_told(connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "nonsense://x")
+    with pytest.raises(ConfigurationError) as caught:
+        get(connect())
+    assert "HTTPS_PROXY" in str(caught.value)

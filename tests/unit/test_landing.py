@@ -8,9 +8,9 @@ from pydantic import SecretStr
 
 from crossmarket.errors import InvalidTokenError, MarketplaceError
 from crossmarket.landing import RECALL, land, reopen
-from crossmarket.models import Buyer, Landing
+from crossmarket.models import Buyer, Facts, Landing, Status
 from crossmarket.provider import Resolved
-from crossmarket.reconcile import Recorder
+from crossmarket.recorder import Recorder
 from crossmarket.seal import Sealed
 from crossmarket.store.sql import SqlStore
 from crossmarket.testing.clock import FakeClock
@@ -163,3 +163,33 @@ def test_reopen(page: Page) -> None:
     assert landing == Landing(marketplace="bazaar", subscription=stored, **told)
     landing = reopen(Sealed(marketplace="bazaar", subscription=None, token="t", **told), page.store)
     assert landing == Landing(marketplace="bazaar", token=SecretStr("t"), **told)
+
+
+class Terse(Bazaar):
+    """One whose tokens tell less than a read in the light of what is known does (AWS: pay-as-you-go)."""
+
+    def resolve(self, token: SecretStr) -> Resolved:
+        told = super().resolve(token).facts
+        return Resolved(facts=Facts(status=Status.PENDING, aliases=told.aliases, marketplace_ids=told.marketplace_ids))
+
+
+def test_landing_again_overwrites_nothing_with_what_the_token_does_not_tell(page: Page) -> None:
+    bazaar = Terse()
+    first = page.land(bazaar, bazaar.sell(status="active", quantities={"seats": 5})).subscription
+    active = page.recorder.record(
+        bazaar, bazaar.truth["p1"], origin="reconcile", action="reconciled", subscription_id=first.id
+    )
+    again = page.land(bazaar, "token-p1").subscription
+    assert (again.id, again.status, again.quantities) == (first.id, "active", {"seats": 5})
+    assert again.version == active.version
+
+
+def test_a_buyer_who_comes_back_during_an_outage_of_reads_finds_what_is_stored(page: Page) -> None:
+    class Unreadable(Terse):
+        def read(self, known: Facts) -> Facts:  # noqa: ARG002 - it fails before it looks
+            raise unavailable()
+
+    bazaar = Unreadable()
+    first = page.land(bazaar, bazaar.sell()).subscription
+    again = page.land(bazaar, "token-p1").subscription
+    assert (again.id, again.version, again.stale) == (first.id, first.version, True)

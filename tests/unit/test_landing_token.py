@@ -4,8 +4,7 @@ import base64
 from urllib.parse import parse_qs, quote, urlencode
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from crossmarket.errors import InvalidTokenError
 from crossmarket.landing_token import LONGEST, clean, fingerprint
@@ -72,3 +71,8 @@ def test_the_fingerprint_tells_tokens_and_marketplaces_apart_and_shows_neither()
     assert len(prints) == 3
     assert fingerprint("azure", one) == fingerprint("azure", clean("azure", "hush-1"))
     assert all(len(text) == 64 and "hush" not in text for text in prints)
+
+
+def test_no_token_at_all_is_an_empty_one() -> None:
+    with pytest.raises(InvalidTokenError, match="empty"):
+        clean("azure", None)  # type: ignore[arg-type]  # what frameworks give for a query without it

@@ -13,6 +13,7 @@ from crossmarket.errors import (
     ConflictError,
     InvalidArgumentError,
     InvalidTokenError,
+    NotFoundError,
     SignatureError,
     UnknownMarketplaceError,
     UnknownSubscriptionError,
@@ -180,7 +181,7 @@ def test_an_id_that_nobody_knows(market: Market, method: str) -> None:
 def test_subscriptions_are_chosen(market: Market, bought: Any, bazaar: Bazaar) -> None:
     assert market.subscriptions(account="acct", marketplace="bazaar", status="active") == [bought]
     assert market.subscriptions(status="ended") == market.subscriptions(account="b") == []
-    assert market.subscriptions(after=bought.id) == market.subscriptions(limit=0) == []
+    assert market.subscriptions(after=bought.id) == []
     with pytest.raises(InvalidArgumentError, match="There is no status 'alive'") as caught:
         market.subscriptions(status="alive")
     assert "pending, active, suspended, ended, unknown" in str(caught.value)
@@ -271,3 +272,41 @@ def test_nothing_is_connected_before_it_is_used(database_url: str) -> None:
     with Market.open(plugins=[announced], database_url=database_url, catalog=CATALOG) as market:
         market.check("acct", "sso")
         assert "bazaar" in repr(market)
+
+
+def test_an_operation_of_which_there_is_no_trace_leaves_the_truth_to_tell(
+    market: Market, bought: Any, bazaar: FullBazaar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgotten(known: Facts, operation_id: str) -> Operation:
+        bazaar.truth["p1"] = facts(plan="silver")
+        raise NotFoundError("There is none.", marketplace="bazaar", operation="get")
+
+    monkeypatch.setattr(bazaar, "get_operation", forgotten)
+    assert market.change_plan(bought.id, "silver").plan == "silver"
+
+
+def test_an_operation_without_an_id_is_not_asked_for(
+    market: Market, bought: Any, bazaar: FullBazaar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(bazaar, "cancel", lambda _: Operation(id="", action="cancel", status="pending"))
+    monkeypatch.setattr(bazaar, "get_operation", lambda _, operation_id: asked.append(operation_id))
+    bazaar.truth["p1"] = facts(status="ended")
+    assert market.cancel(bought.id).status == "ended"
+    assert asked == []
+
+
+def test_an_end_is_looked_at_again_for_a_week(
+    market: Market, bought: Any, bazaar: FullBazaar, clock: FakeClock
+) -> None:
+    bazaar.change(status="ended")
+    market.reconcile_all()
+    assert not market.check("acct", "sso")
+    clock.advance(timedelta(days=6))
+    bazaar.change(status="active")  # the renewal came late
+    market.reconcile_all()
+    assert market.check("acct", "sso")
+    bazaar.change(status="ended")
+    market.reconcile_all()
+    clock.advance(timedelta(days=7))
+    assert market.reconcile_all().checked == 0

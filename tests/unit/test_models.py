@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 from bazaar import NOW, alias, held
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from crossmarket import models

@@ -1,26 +1,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from bazaar import DAY, HOUR, MINUTE, NOW, Bazaar, ListingBazaar, alias, facts, held, unavailable
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from crossmarket.errors import UnknownSubscriptionError
 from crossmarket.models import Buyer, Facts, Lineage, Link, Reason, Status, Subscription
-from crossmarket.reconcile import (
-    BOOKKEEPING,
-    Change,
-    Recorder,
-    changes_between,
-    evolve,
-    next_version,
-    reconcile,
-    reconcile_marketplace,
-)
+from crossmarket.reconcile import reconcile, reconcile_marketplace
+from crossmarket.recorder import Recorder
+from crossmarket.snapshot import BOOKKEEPING, Change, changes_between, evolve, next_version
 from crossmarket.store.contract import AuditEntry
 from crossmarket.store.sql import SqlStore
 from crossmarket.testing.clock import FakeClock
@@ -534,3 +527,67 @@ def test_a_marketplace_that_is_down_is_reported_for_each_and_for_its_list(record
     assert [drift.kind for drift in report.drift] == ["unread"]
     assert list(report.errors) == ["bazaar"]
     assert "It is down." in report.errors["bazaar"]
+
+
+def test_an_unknown_word_leaves_whatever_access_is_decided_by() -> None:
+    previous = held(quantities={"seats": 5}, ends_at=NOW + DAY, marketplace_ids={"purchase": "p1"})
+    nothing = evolved(previous, Facts(status=Status.UNKNOWN))
+    assert (nothing.plan, nothing.product, nothing.quantities) == ("gold", "contoso", {"seats": 5})
+    assert (nothing.ends_at, nothing.marketplace_ids) == (NOW + DAY, {"purchase": "p1"})
+    more = evolved(previous, facts(status="unknown", plan="platinum", quantities={"seats": 500}))
+    assert (more.plan, more.quantities, more.unrecognised) == ("gold", {"seats": 5}, True)
+
+
+class Clumsy(ListingBazaar):
+    """A provider that lets through what it should not."""
+
+    def read(self, known: Facts) -> Facts:
+        if known.marketplace_ids["purchase"] == "p1":
+            raise KeyError("hush")
+        return super().read(known)
+
+    def list_subscriptions(self) -> Iterator[Facts]:
+        raise RuntimeError("hush")
+
+
+def test_a_provider_that_fails_as_it_should_not_keeps_no_other_from_being_read(
+    recorder: Recorder, store: SqlStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    bazaar = Clumsy()
+    for purchase in ("p1", "p2"):
+        bazaar.sell(purchase, "active")
+    known = [record(recorder, bazaar.truth[purchase], bazaar) for purchase in ("p1", "p2")]
+    bazaar.change("p2", plan="silver")
+    report = reconcile_marketplace(bazaar, recorder, known)
+    assert [drift.kind for drift in report.drift] == ["unread", "changed"]
+    assert report.drift[0].error == "The provider failed (KeyError)."
+    assert report.errors == {"bazaar": "The provider failed (RuntimeError)."}
+    assert store.get(known[0].id).stale
+    assert "hush" not in caplog.text
+
+
+def test_a_slow_read_does_not_overwrite_what_was_stored_in_the_meantime(
+    recorder: Recorder, store: SqlStore, clock: FakeClock
+) -> None:
+    bazaar = Bazaar()
+    bazaar.sell(status="active")
+    stored = record(recorder, bazaar.truth["p1"], bazaar)
+    reads: list[Status] = []
+
+    class Slow(Bazaar):
+        """While it is being read the first time, somebody else cancels."""
+
+        def read(self, known: Facts) -> Facts:
+            told = bazaar.read(known)
+            reads.append(known.status)
+            clock.sleep(1)
+            if len(reads) == 1:
+                bazaar.change(status=Status.ENDED, reason=Reason.SELLER_CANCELLED)
+                record(recorder, bazaar.truth["p1"], bazaar)
+            clock.sleep(1)
+            return told
+
+    drift = reconcile(Slow(), recorder, stored)
+    assert (drift.kind, reads) == ("changed", ["active", "ended"])
+    kept = store.get(stored.id)
+    assert (kept.status, kept.version) == ("ended", 2)

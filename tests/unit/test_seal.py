@@ -5,8 +5,7 @@ from datetime import timedelta
 
 import pytest
 from bazaar import NOW, alias, held
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from pydantic import SecretStr
 
 from crossmarket.errors import SignatureError
@@ -104,3 +103,8 @@ def test_anything_else_is_refused_without_its_text(clock: FakeClock, text: str) 
 def test_keys_are_not_shown(clock: FakeClock) -> None:
     made = sealer(clock, "hush")
     assert "hush" not in repr(made) + str(vars(made))
+
+
+def test_the_token_inside_is_not_shown() -> None:
+    sealed = Sealed(marketplace="bazaar", subscription=None, hints={}, aliases=(), expires_at=None, token="hush")
+    assert "hush" not in repr(sealed)

@@ -84,12 +84,17 @@ def test_both_ways_of_giving_options_go_together() -> None:
 
 @pytest.mark.parametrize(
     ("text", "providers"),
-    [("aws,azure", ("aws", "azure")), (" aws , azure ,", ("aws", "azure")), ("aws", ("aws",)), ("", ())],
+    [("aws,azure", ("aws", "azure")), (" aws , azure ,", ("aws", "azure")), ("aws", ("aws",))],
 )
 def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch, text: str, providers: Any) -> None:
     assert load(providers=text).providers == providers
     env(monkeypatch, PROVIDERS=text)
     assert load().providers == providers
+
+
+def test_a_blank_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    env(monkeypatch, PROVIDERS="", DATABASE_URL="", CATALOG="")
+    assert dict(load()) == dict(load(only_arguments=True))
 
 
 def test_lists_of_the_file_and_of_arguments_are_lists() -> None:
@@ -138,15 +143,15 @@ def test_a_file_that_is_not_toml() -> None:
     [
         ({"databse_url": "hush"}, "There is no setting 'databse_url'. Did you mean 'database_url'?"),
         ({"zzzz": 1}, "There is no setting 'zzzz'."),
-        ({"landing_seconds": 59}, "CROSSMARKET_LANDING_SECONDS: "),
-        ({"landing_seconds": 86_401}, "CROSSMARKET_LANDING_SECONDS: "),
-        ({"landing_seconds": "hush"}, "CROSSMARKET_LANDING_SECONDS: "),
-        ({"claim_policy": "hush"}, "CROSSMARKET_CLAIM_POLICY: "),
-        ({"stale_policy": "hush"}, "CROSSMARKET_STALE_POLICY: "),
-        ({"stale_grace_seconds": -1}, "CROSSMARKET_STALE_GRACE_SECONDS: "),
-        ({"suspended_access": "hush"}, "CROSSMARKET_SUSPENDED_ACCESS: "),
-        ({"database_url": ["hush"]}, "CROSSMARKET_DATABASE_URL: "),
-        ({"secret_key": {"hush": "hush"}}, "CROSSMARKET_SECRET_KEY: "),
+        ({"landing_seconds": 59}, "the argument 'landing_seconds': "),
+        ({"landing_seconds": 86_401}, "the argument 'landing_seconds': "),
+        ({"landing_seconds": "hush"}, "the argument 'landing_seconds': "),
+        ({"claim_policy": "hush"}, "the argument 'claim_policy': "),
+        ({"stale_policy": "hush"}, "the argument 'stale_policy': "),
+        ({"stale_grace_seconds": -1}, "the argument 'stale_grace_seconds': "),
+        ({"suspended_access": "hush"}, "the argument 'suspended_access': "),
+        ({"database_url": ["hush"]}, "the argument 'database_url': "),
+        ({"secret_key": {"hush": "hush"}}, "the argument 'secret_key': "),
     ],
 )
 def test_a_wrong_argument_is_named_and_no_value_shown(arguments: dict[str, Any], words: str) -> None:
@@ -169,7 +174,7 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_unknown_name_in_the_file_is_told() -> None:
     file('databse_url = "hush"')
     with pytest.raises(
-        ConfigurationError, match=r"CROSSMARKET_DATABSE_URL is not known; did you mean 'database_url'\?"
+        ConfigurationError, match=r"'databse_url' in crossmarket\.toml is not known; did you mean 'database_url'\?"
     ):
         load()
 

@@ -38,7 +38,9 @@ class Options(BaseModel):
 def error_of(prefix: str = "", **content: Any) -> ConfigurationError:
     with pytest.raises(ValidationError) as caught:
         Options.model_validate(content)
-    return configuration_error(caught.value, Options, source="the test", prefix=prefix)
+    return configuration_error(
+        caught.value, Options, source="the test", name_of=lambda place: f"{prefix}{place.upper()}" if prefix else place
+    )
 
 
 @pytest.mark.parametrize(

@@ -338,3 +338,13 @@ def test_requests_fit_the_model_in_every_mode(shop: Shop, wire: Wire) -> None:
         "SearchAgreements",
         "SendAgreementCancellationRequest",
     }
+
+
+def test_an_address_without_an_agreement_service_is_done_without(shop: Shop) -> None:
+    """The addresses of the other services may be an emulator's that has only those."""
+    shop.emulator.faults.add(Fault(kind="status", status=501, match="AWSMPCommerceService", times=0))
+    market = shop.connect(max_attempts=1)
+    facts = market.resolve(shop.token(shop.emulator.buy())).facts
+    assert facts is not None
+    assert (facts.status, facts.will_renew) == (Status.ACTIVE, None)
+    assert not market.capabilities.cancel

@@ -163,3 +163,18 @@ def test_a_trial_is_one_until_it_ends() -> None:
     assert (told.trial, told.trial_ends_at) == (True, LATER)
     assert facts([SEATS], agreement(trial_ends_at=BEFORE)).trial is False
     assert facts([], agreement("CANCELLED", trial_ends_at=LATER)).trial is False
+
+
+def test_a_live_contract_of_which_no_entitlement_is_told_keeps_what_was_bought() -> None:
+    assert facts([], agreement(), before=HAD, contract=True).quantities == {"seats": 5}
+    assert facts([SEATS], agreement(), before=known(Status.ACTIVE, {"old": 1})).quantities == {"seats": 5}
+    assert facts([], None, before=HAD).quantities == {}
+
+
+def test_an_account_is_exact_only_where_nothing_else_is_told() -> None:
+    def exact(identity: Identity) -> dict[str, bool]:
+        return {alias.kind: alias.exact for alias in identity.aliases()}
+
+    assert exact(Identity(product="code", account="1")) == {"account_product": True}
+    assert exact(Identity(product="code", account="1", license_arn="l-1"))["account_product"] is False
+    assert exact(Identity(product="code", account="1", customer="c"))["account_product"] is False

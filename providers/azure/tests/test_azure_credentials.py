@@ -225,3 +225,10 @@ def test_msal_is_imported_only_when_a_token_is_fetched() -> None:
         "sys.exit(bool({'msal', 'httpx', 'requests', 'jwt', 'starlette'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_authority_without_a_discovery_document_is_asked_at_the_documented_address(
+    emulator: AzureEmulator, address: str
+) -> None:
+    emulator.faults.add(Fault(kind="status", status=404, match="openid-configuration", times=0))
+    assert fetch(emulator, address).value in emulator.entra.issued

@@ -444,8 +444,8 @@ def test_the_facts_of_a_life(
     assert (suspended.status, suspended.reason) == (Status.SUSPENDED, Reason.PAYMENT_FAILED)
     clock.advance(timedelta(days=30))
     ended = azure.read(suspended)
-    assert (ended.status, ended.reason) == (Status.ENDED, Reason.PAYMENT_FAILED)
-    assert azure.read(ended).reason is Reason.PAYMENT_FAILED
+    assert (ended.status, ended.reason) == (Status.ENDED, Reason.MARKETPLACE_CANCELLED)
+    assert azure.read(ended).reason is Reason.MARKETPLACE_CANCELLED
 
 
 def test_a_term_that_is_not_renewed_expires(

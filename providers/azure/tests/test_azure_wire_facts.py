@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crossmarket.models import Alias, Facts, Reason, Status
 from crossmarket_azure.wire import (
@@ -205,7 +204,11 @@ def test_what_the_api_leaves_out_is_carried_on() -> None:
 def test_grace_is_known_only_where_its_beginning_is() -> None:
     since = datetime(2026, 2, 20, tzinfo=UTC)
     suspended = wire(saasSubscriptionStatus="Suspended")
-    assert parse_facts(suspended, now=NOW, known=known()).grace_until is None
+    assert parse_facts(suspended, now=NOW).grace_until is None
+    assert parse_facts(suspended, now=NOW, known=known(status=Status.SUSPENDED)).grace_until is None
+    seen = parse_facts(suspended, now=NOW, known=known(status=Status.ACTIVE))
+    assert (seen.billing_issue_since, seen.grace_until) == (NOW, NOW + timedelta(days=30))
+    assert parse_facts(suspended, now=NOW + timedelta(days=3), known=seen).billing_issue_since == NOW
     facts = parse_facts(suspended, now=NOW, known=known(billing_issue_since=since))
     assert facts.billing_issue_since == since
     assert facts.grace_until == datetime(2026, 3, 22, tzinfo=UTC)
@@ -341,3 +344,9 @@ def test_nothing_raises(raw: dict[str, Any]) -> None:
     parse_subscriptions(raw)
     parse_plans(raw)
     parse_private_offer(raw)
+
+
+def test_offer_and_plan_that_the_api_leaves_out_are_carried_on() -> None:
+    told = {"id": "37f9dea2-4345-438f-b0bd-03d40d28c7e0", "saasSubscriptionStatus": "Subscribed"}
+    facts = parse_facts(told, now=NOW, known=known(product="offer1", plan="gold"))
+    assert (facts.product, facts.plan, facts.quantities) == ("offer1", "gold", {})

@@ -107,6 +107,7 @@ LOCATION = "https://main.prod.marketplaceapi.azure.com/api/saas/subscriptions/s1
         ({"operation-location": LOCATION, "x-ms-requestid": "r"}, "op1"),
         ({"operation-location": "operations/op2/"}, "op2"),
         ({"x-ms-requestid": "op3"}, "op3"),
+        ({"operation-location": "https://[host/op4", "x-ms-requestid": "op5"}, "op5"),
         ({}, ""),
     ],
 )

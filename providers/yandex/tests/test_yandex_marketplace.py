@@ -17,11 +17,14 @@ from crossmarket.errors import (
     RateLimitedError,
     UnavailableError,
 )
+from crossmarket.http import Response
 from crossmarket.models import Alias, Buyer, Facts, Reason, Status
 from crossmarket.provider import POWERS, Activation
 from crossmarket.testing.clock import FakeClock
 from crossmarket.testing.faults import Fault
 from crossmarket_yandex.capabilities import SAAS
+from crossmarket_yandex.client import YandexClient
+from crossmarket_yandex.config import YandexConfig
 from crossmarket_yandex.emulator import Behaviour, YandexEmulator
 
 from .conftest import KEY, Desk
@@ -574,3 +577,10 @@ def test_everything_unpublished_at_its_most_awkward(open_desk: Callable[[YandexE
     assert desk.marketplace.read(facts).status is Status.ACTIVE
     clock.advance(timedelta(days=60))
     assert desk.marketplace.read(facts).status is Status.ENDED
+
+
+def test_a_page_that_a_proxy_does_not_find_unlinks_nobody() -> None:
+    client = YandexClient(YandexConfig.model_validate({"iam_token": "t1.x.y"}))
+    for body, kind in ((b"<html>", UnavailableError), (b"", UnavailableError), (b'{"code": 5}', NotFoundError)):
+        assert type(client._classify("Lock.Get", Response(404, {}, body))) is kind
+    assert type(client._classify("Instance.Get", Response(404, {}, b""))) is NotFoundError

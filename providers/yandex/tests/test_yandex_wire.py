@@ -5,8 +5,7 @@ from typing import Any
 
 import jwt
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crossmarket.models import Alias, Buyer, Reason, Status
 from crossmarket_yandex import wire

@@ -12,7 +12,10 @@ database = typer.Typer(help="Look at the tables, make them, bring them to this v
 @database.command("status")
 @reports_errors
 def database_status(as_json: Json = False) -> None:
-    """Say which revision the tables have and which one this version needs. Ends with 3 where they differ."""
+    """Compare the tables with what this version needs.
+
+    Ends with 3 where they differ.
+    """
     from crossmarket import settings
     from crossmarket.store.sql import SqlStore
 
@@ -30,7 +33,10 @@ def database_status(as_json: Json = False) -> None:
 @database.command("upgrade")
 @reports_errors
 def database_upgrade(as_json: Json = False) -> None:
-    """Make the tables, or bring them to this version. Doing it again changes nothing."""
+    """Make the tables, or bring them to this version.
+
+    Doing it again changes nothing.
+    """
     from crossmarket import settings
     from crossmarket.store.sql import SqlStore
 

@@ -7,6 +7,7 @@ between them and the answer is the code that an application runs.
 from __future__ import annotations
 
 import contextlib
+import shlex
 import tempfile
 import tomllib
 from collections.abc import Iterator
@@ -17,15 +18,19 @@ from typing import Any
 import typer
 
 from crossmarket.cli.emulate import emulated
-from crossmarket.cli.output import cell, plain, print_json, print_table
+from crossmarket.cli.output import cell, plain, print_json, print_table, progress
+from crossmarket.errors import InvalidArgumentError
 from crossmarket.market import Market
-from crossmarket.models import Subscription
+from crossmarket.models import Decision, Subscription
 from crossmarket.plugins import MarketplacePlugin
 from crossmarket.settings import load, normal_name
 from crossmarket.testing.emulator import Emulator
 from crossmarket.testing.server import serve
 
 ACCOUNT = "acct_42"
+
+PLAN_SEATS = 25
+"""The seats of the plan in the demo's catalog."""
 
 LONG = 16
 """From this length on, a part of a path that has digits is an id."""
@@ -35,12 +40,19 @@ def play(*, keep: str, as_json: bool) -> None:
     """Play the demo.
 
     Args:
-        keep: A file to keep the database in; empty: it is thrown away.
+        keep: A new file to keep the database in, with the catalog beside it; empty: they are thrown away.
         as_json: Print what happened as JSON, when all has happened.
+
+    Raises:
+        InvalidArgumentError: The file is there already: the emulators begin anew, and would sell the same ids again.
     """
     plugins = emulated([])
+    if keep:
+        _refuse_if_there(Path(keep), _catalog_beside(keep))
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="crossmarket-"))
+        if as_json:
+            stack.enter_context(progress("Playing"))
         emulators = {plugin.name: _start(plugin, stack) for plugin in plugins}
         settings = load(
             only_arguments=True,
@@ -50,9 +62,11 @@ def play(*, keep: str, as_json: bool) -> None:
         market = stack.enter_context(Market.open(settings=settings, catalog=_catalog(plugins)))
         story = Story(market, quiet=as_json)
         story.begin(len(plugins))
-        for plugin in plugins:
+        for place, plugin in enumerate(plugins, start=1):
             emulator, url = emulators[plugin.name]
-            story.purchase(plugin, emulator, url)
+            story.purchase(plugin, emulator, url, seats=min(10 * place, PLAN_SEATS))
+        if keep:
+            _catalog_beside(keep).write_text(_catalog_text(), encoding="utf-8")
         story.end(keep)
     if as_json:
         print_json(story.told)
@@ -79,11 +93,18 @@ class Story:
             "",
         )
 
-    def purchase(self, plugin: MarketplacePlugin, emulator: Emulator, url: str) -> None:
-        """Play one purchase: buy, land, activate, check, and what happens when the buyer stops the renewal."""
+    def purchase(self, plugin: MarketplacePlugin, emulator: Emulator, url: str, *, seats: int) -> None:
+        """Play one purchase: buy, land, activate, check, and what happens when the buyer stops the renewal.
+
+        Each buys more seats than those before, so that it is its own snapshot that answers the check; where the
+        marketplace sells no quantities, the plan has them.
+        """
         name, market = plugin.name, self._market
         self._say(f"{plugin.title or name}  ({url})")
-        purchase = emulator.buy()
+        sells_quantities = market.capabilities(name).quantities != "none"
+        seats = seats if sells_quantities else PLAN_SEATS
+        self._check(seats)
+        purchase = emulator.buy(quantity=seats) if sells_quantities else emulator.buy()
         link = emulator.landing(purchase)
         token = link.fields[market.capabilities(name).landing_parameter]
         page = link.url.partition("?")[0]
@@ -93,19 +114,15 @@ class Story:
         proven = (
             f"subscription {landing.subscription.id}, {landing.subscription.status}" if landing.subscription else None
         )
-        hints = f"a hint only, proven at activation: {cell(landing.hints)}"
+        hints = f"unproven until activation; it claims {', '.join(landing.hints)}"
         self._step(f'landing = market.land("{name}", token)', proven or hints)
 
         subscription = market.activate(landing, ACCOUNT)
         self._step(f'market.activate(landing, "{ACCOUNT}")', f"{subscription.status}, {_sold(subscription)}")
         self._say(*(f"      over the wire: {call}" for call in _calls(emulator)))
 
-        few, many = market.check(ACCOUNT, "seats", 3), market.check(ACCOUNT, "seats", 4000)
-        for decision in (few, many):
-            answer = "yes" if decision else "no"
-            self._step(f'market.check("{ACCOUNT}", "seats", {decision.quantity})', f"{answer}: {decision.reason}")
-
-        facts = {"subscription": subscription, "calls": _calls(emulator), "decisions": [few, many]}
+        decisions = [self._check(seats), self._check(4000)]
+        facts = {"subscription": subscription, "calls": _calls(emulator), "decisions": decisions}
         if emulator.can("turn_renewal_off"):
             emulator.act(purchase, "turn_renewal_off")
             market.reconcile(subscription.id)
@@ -123,7 +140,9 @@ class Story:
         self.told["entitlements"] = plain(entitlements)
         if self._quiet:
             return
-        self._say(f'market.entitlements("{ACCOUNT}"): one answer over all marketplaces, from the snapshots in SQLite')
+        self._say(
+            f'market.entitlements("{ACCOUNT}"): one answer over all marketplaces, from the snapshots in SQLite', ""
+        )
         print_table(
             ("feature", "limit", "marketplaces"),
             [
@@ -132,10 +151,24 @@ class Story:
             ],
             empty="Nothing.",
         )
+        self._say("")
         if kept:
-            self._say(f"Look around: CROSSMARKET_DATABASE_URL=sqlite:///{kept} crossmarket subscriptions")
+            database, catalog = shlex.quote(f"sqlite:///{kept}"), shlex.quote(str(_catalog_beside(kept)))
+            self._say(
+                "Look around:",
+                f"  export CROSSMARKET_DATABASE_URL={database} CROSSMARKET_CATALOG={catalog}",
+                "  crossmarket subscriptions",
+                f"  crossmarket check {ACCOUNT} seats --quantity 20",
+            )
         else:
             self._say("Go on: crossmarket demo --keep demo.db, crossmarket emulate, crossmarket doctor")
+
+    def _check(self, quantity: int) -> Decision:
+        decision = self._market.check(ACCOUNT, "seats", quantity)
+        limit = "" if decision.limit is None else f", the limit is {decision.limit}"
+        answer = f"{'yes' if decision else 'no'}: {decision.reason}{limit}"
+        self._step(f'market.check("{ACCOUNT}", "seats", {quantity})', answer)
+        return decision
 
     def _step(self, what: str, came: str) -> None:
         self._say(f"  {what:<52}  {came}")
@@ -154,11 +187,27 @@ def _start(plugin: MarketplacePlugin, stack: contextlib.ExitStack) -> tuple[Emul
 
 def _catalog(plugins: list[MarketplacePlugin]) -> dict[str, Any]:
     """Return the demo's catalog; a marketplace that it does not know sells the plan by any subscription."""
-    catalog = tomllib.loads(files("crossmarket.cli").joinpath("demo.toml").read_text(encoding="utf-8"))
+    catalog = tomllib.loads(_catalog_text())
     ways = catalog["plan"][0]["sold_as"]
     known = {way["marketplace"] for way in ways}
     ways += [{"marketplace": plugin.name} for plugin in plugins if plugin.name not in known]
     return catalog
+
+
+def _catalog_text() -> str:
+    return files("crossmarket.cli").joinpath("demo.toml").read_text(encoding="utf-8")
+
+
+def _catalog_beside(kept: str) -> Path:
+    return Path(kept).with_suffix(".toml")
+
+
+def _refuse_if_there(*paths: Path) -> None:
+    for path in paths:
+        if path.exists():
+            raise InvalidArgumentError(
+                f"The file {path} is there already.", field="keep", remedy="Remove it, or name another."
+            )
 
 
 def _sold(subscription: Subscription) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import sys
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from crossmarket.cli.output import (
     progress,
     reports_errors,
 )
+from crossmarket.errors import InvalidArgumentError
 
 EPILOG = (
     "Settings come from the environment (CROSSMARKET_...) and from crossmarket.toml. "
@@ -61,10 +63,15 @@ def main(
 @app.command()
 @reports_errors
 def demo(
-    keep: Annotated[str, typer.Option(help="Keep the database in this SQLite file.", metavar="FILE")] = "",
+    keep: Annotated[
+        str, typer.Option(help="Keep the database in this new SQLite file, and the catalog beside it.", metavar="FILE")
+    ] = "",
     as_json: Json = False,
 ) -> None:
-    """Play one purchase on every installed marketplace, with emulators on this machine. Needs no account."""
+    """Play one purchase on every installed marketplace.
+
+    The marketplaces are emulated on this machine; no account is needed.
+    """
     from crossmarket.cli.demo import play
 
     play(keep=keep, as_json=as_json)
@@ -73,13 +80,16 @@ def demo(
 @app.command()
 @reports_errors
 def emulate(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[MARKETPLACE]...", help="Default: all.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="MARKETPLACE", help="Default: all.")] = None,
     port: Annotated[int, typer.Option(help="Port of the first emulator; the others follow. 0: free ports.")] = 8700,
     landing_url: Annotated[
         str, typer.Option(help="The seller's landing pages; {marketplace} stands for the name.")
     ] = "http://127.0.0.1:8000/land/{marketplace}",
 ) -> None:
-    """Run the marketplaces' emulators together until Ctrl-C, and print the settings that point at them."""
+    """Run emulators of the marketplaces until Ctrl-C.
+
+    Prints the settings that point at them, and where to buy with a browser.
+    """
     from crossmarket.cli.emulate import run_emulators
 
     run_emulators(names or [], port=port, landing_url=landing_url)
@@ -91,7 +101,10 @@ def providers(
     generations: Annotated[bool, typer.Option("--generations", help="Show every generation of the APIs.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the installed providers, what their marketplaces can do, and which of them cannot be loaded."""
+    """Show the installed providers and what they can do.
+
+    Ends with 3 where one cannot be loaded, or is allowed and not installed.
+    """
     from crossmarket.cli.providers import overview, show
 
     rows = overview()
@@ -106,7 +119,11 @@ def providers(
 @app.command()
 @reports_errors
 def doctor(as_json: Json = False) -> None:
-    """Examine settings, credentials, reachability and catalog; say for each finding what to do about it."""
+    """Say what is wrong with this installation, and what to do.
+
+    Examines settings, catalog, database, credentials and whether the marketplaces can be reached. Changes nothing.
+    Ends with 3 where an error was found.
+    """
     from crossmarket.doctor import examine
 
     with progress("Examining"):
@@ -126,14 +143,22 @@ def doctor(as_json: Json = False) -> None:
 @app.command()
 @reports_errors
 def land(
-    marketplace: Annotated[str, typer.Argument(help="aws, azure, yandex or another provider's name.")],
+    marketplace: Annotated[
+        str, typer.Argument(metavar="MARKETPLACE", help="aws, azure, yandex or another provider's name.")
+    ],
     token: Annotated[
-        str, typer.Argument(help="The landing token; - reads it from the standard input, unseen by others.")
+        str,
+        typer.Argument(
+            metavar="TOKEN", help="The landing token; - reads it, unseen by others, from the standard input."
+        ),
     ] = "-",  # noqa: S107 - the sign for the standard input
     as_json: Json = False,
 ) -> None:
-    """Exchange a landing token. Nothing is billed. The sealed landing that it prints is for `activate`."""
-    raw = sys.stdin.readline() if token == "-" else token  # noqa: S105 - as above
+    """Exchange a landing token. Nothing is billed yet.
+
+    The sealed landing that it prints is for `activate`.
+    """
+    raw = _read_line("landing token") if token == "-" else token  # noqa: S105 - as above
     with market() as opened, progress(f"Asking {marketplace}"):
         landing = opened.land(marketplace, raw)
         sealed = landing.seal()
@@ -160,21 +185,26 @@ def land(
             "sealed": sealed,
         }
     )
-    target = subscription.id if subscription else "-"
-    typer.echo(f"\nNext: crossmarket activate {target} --account ACCOUNT" + ("" if subscription else " < sealed"))
+    told = "" if subscription else ", and give it the sealed landing on the standard input"
+    typer.echo(f"\nNext: crossmarket activate {subscription.id if subscription else '-'} --account ACCOUNT{told}")
 
 
 @app.command()
 @reports_errors
 def activate(
     landing: Annotated[
-        str, typer.Argument(help="A subscription's id, or a sealed landing; - reads it from the standard input.")
+        str,
+        typer.Argument(
+            metavar="LANDING", help="A subscription's id, or a sealed landing; - reads it from the standard input."
+        ),
     ],
     account: Annotated[str, typer.Option(help="Your own account that the subscription is for.")],
     as_json: Json = False,
 ) -> None:
-    """Tell the marketplace that the account is set up, and bind the account. Billing starts here."""
-    text = sys.stdin.readline().strip() if landing == "-" else landing
+    """Activate a subscription for an account. Billing starts here."""
+    text = _read_line("sealed landing").strip() if landing == "-" else landing
+    if not text:
+        raise InvalidArgumentError("There is no landing.", remedy="Give a subscription's id or a sealed landing.")
     with market() as opened, progress("Activating"):
         target = text if _looks_like_id(text) else opened.unseal(text)
         subscription = opened.activate(target, account)
@@ -197,6 +227,8 @@ def subscriptions(
     """List the stored subscriptions, oldest first."""
     with market() as opened:
         found = opened.subscriptions(account=account, marketplace=marketplace, status=status, limit=limit, after=after)
+        if not found and marketplace is not None and marketplace not in opened.registry.installed:
+            _ = opened.registry[marketplace]  # raises, and tells which name was probably meant
     if as_json:
         print_json(found)
         return
@@ -227,8 +259,11 @@ def show(subscription: SubscriptionId, as_json: Json = False) -> None:
 @app.command()
 @reports_errors
 def history(subscription: SubscriptionId, as_json: Json = False) -> None:
-    """Show the versions of one subscription, and what was done to it and why."""
-    from crossmarket.reconcile import changes_between
+    """Show the versions of one subscription, and what was done.
+
+    The first table has what was stored, the second what was done to it and why.
+    """
+    from crossmarket.snapshot import changes_between
 
     with market() as opened:
         versions, entries = opened.history(subscription), opened.audit(subscription)
@@ -253,12 +288,15 @@ def history(subscription: SubscriptionId, as_json: Json = False) -> None:
 @app.command()
 @reports_errors
 def check(
-    account: Annotated[str, typer.Argument(help="Your own account.")],
-    feature: Annotated[str, typer.Argument(help="A feature of the catalog.")],
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Your own account.")],
+    feature: Annotated[str, typer.Argument(metavar="FEATURE", help="A feature of the catalog.")],
     quantity: Annotated[float, typer.Option(help="How much of it is needed in all.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Answer whether an account may use a feature now. Ends with 0 for yes and with 3 for no."""
+    """Answer whether an account may use a feature now.
+
+    Ends with 0 for yes and with 3 for no. No marketplace is asked.
+    """
     with market() as opened:
         decision = opened.check(account, feature, int(quantity) if quantity.is_integer() else quantity)
     if as_json:
@@ -282,8 +320,10 @@ def check(
 
 @app.command()
 @reports_errors
-def entitlements(account: Annotated[str, typer.Argument(help="Your own account.")], as_json: Json = False) -> None:
-    """List all features that an account may use now, across marketplaces."""
+def entitlements(
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Your own account.")], as_json: Json = False
+) -> None:
+    """List all features that an account may use now."""
     with market() as opened:
         granted = opened.entitlements(account)
     if as_json:
@@ -299,18 +339,29 @@ def entitlements(account: Annotated[str, typer.Argument(help="Your own account."
 @app.command()
 @reports_errors
 def reconcile(
-    subscription: Annotated[str | None, typer.Argument(help="Our id; without it, all that have not ended.")] = None,
+    subscription: Annotated[
+        str | None, typer.Argument(metavar="SUBSCRIPTION", help="Our id; without it, all that have not ended.")
+    ] = None,
     marketplace: Annotated[str | None, typer.Option(help="Only those on this marketplace.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Read the truth from the marketplaces, store what differs, and say what that was."""
+    """Read the marketplaces again, and store what differs.
+
+    Ends with 3 where something could not be read.
+    """
     from crossmarket.reconcile import Report
 
+    if subscription is not None and marketplace is not None:
+        raise InvalidArgumentError(
+            "A subscription is on one marketplace.", field="marketplace", remedy="Leave --marketplace out."
+        )
     with market() as opened, progress("Reading the marketplaces"):
         if subscription is not None:
             drift = opened.reconcile(subscription)
             report = Report(checked=1, drift=(drift,) if drift.kind != "none" else ())
         else:
+            if marketplace is not None:
+                _ = opened.registry[marketplace]  # raises where there is no such provider
             report = opened.reconcile_all(marketplace)
     if as_json:
         print_json(report)
@@ -318,7 +369,9 @@ def reconcile(
         print_table(
             ("subscription", "marketplace", "found", "fields", "error"),
             [(d.subscription, d.marketplace, d.kind, [c.field for c in d.changes], d.error) for d in report.drift],
-            empty=f"{report.checked} read; nothing differs.",
+            empty=f"{report.checked} read; nothing differs."
+            if report.checked or not report.errors
+            else "Nothing was read.",
         )
         for name, error in report.errors.items():
             typer.echo(f"{name}: {error}", err=True)
@@ -328,7 +381,16 @@ def reconcile(
 
 def run() -> None:
     """Run the command line."""
+    # Commands tell what they find themselves; without a handler Python would print warnings of the libraries too.
+    logging.getLogger().addHandler(logging.NullHandler())
     app(prog_name="crossmarket")
+
+
+def _read_line(what: str) -> str:
+    """Read a line from the standard input, and say so where a person would have to type it."""
+    if sys.stdin.isatty():
+        typer.echo(f"Paste the {what}, and press Enter:", err=True)
+    return sys.stdin.readline()
 
 
 def _looks_like_id(text: str) -> bool:

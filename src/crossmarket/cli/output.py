@@ -38,6 +38,8 @@ def reports_errors(function: Function) -> Function:
             # The reader has gone (`crossmarket subscriptions | head`): not our error, and nothing more to say.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(OK) from None
+        except OSError as error:
+            fail(f"The system refuses: {error}.")
 
     return wrapped  # type: ignore[return-value]
 
@@ -76,7 +78,11 @@ def plain(value: object) -> Any:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
-    """Print a table, or the sentence that says why there is none."""
+    """Print a table, or the sentence that says why there is none.
+
+    A table is never squeezed, for ids have to be whole. On a terminal that is too narrow for it, each row is told
+    as names and values instead.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -84,10 +90,21 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, emp
     if not rows:
         typer.echo(empty)
         return
-    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        table.add_row(*(cell(value) for value in row))
-    _console().print(table) if sys.stdout.isatty() else Console(width=_width(rows)).print(table)
+    cells = [[cell(value) for value in row] for row in rows]
+    width = _width([list(columns), *cells])
+    console = Console()
+    if console.is_terminal and width > console.width:
+        for row in cells:
+            print_facts(dict(zip(columns, row, strict=True)))
+            typer.echo()
+        return
+    console.width = width
+    table = Table(*columns, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for row in cells:
+        table.add_row(*row)
+    with console.capture() as captured:  # rich would end the program by itself where the reader has gone
+        console.print(table, markup=False, highlight=False)
+    typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def print_facts(facts: Mapping[str, object]) -> None:
@@ -125,12 +142,8 @@ def cell(value: object) -> str:
             return str(value)
 
 
-def _console() -> Any:
-    from rich.console import Console
+def _width(rows: Sequence[Sequence[str]]) -> int:
+    """Return how wide a table of these rows is, with three characters between two columns."""
+    from rich.cells import cell_len
 
-    return Console()
-
-
-def _width(rows: Sequence[Sequence[object]]) -> int:
-    """Let a table that is piped be as wide as it needs to be."""
-    return 40 + max(sum(len(cell(value)) + 3 for value in row) for row in rows)
+    return sum(max(map(cell_len, column)) + 3 for column in zip(*rows, strict=True))

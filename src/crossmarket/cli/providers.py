@@ -24,7 +24,7 @@ def show(rows: Sequence[dict[str, Any]], *, generations: bool) -> None:
     """Print the providers, and the capabilities of their default (or every) generation."""
     print_table(
         ("provider", "marketplace", "allowed", "state"),
-        [(row["name"], row["title"], row["allowed"], row["error"] or "ok") for row in rows],
+        [(row["name"], row["title"], row["allowed"], _state(row)) for row in rows],
         empty="No provider is installed. Try: pip install crossmarket-aws",
     )
     columns = [
@@ -40,6 +40,11 @@ def show(rows: Sequence[dict[str, Any]], *, generations: bool) -> None:
             [(name, *(cell(capabilities[name]) for _, capabilities in columns)) for name in names],
             empty="",
         )
+
+
+def _state(row: dict[str, Any]) -> str:
+    """Return the error; or, of a provider that was not loaded because the setting leaves it out, just that."""
+    return row["error"] or ("ok" if row["allowed"] else "left out by CROSSMARKET_PROVIDERS")
 
 
 def _row(name: str, registry: Registry) -> dict[str, Any]:

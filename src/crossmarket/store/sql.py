@@ -238,3 +238,19 @@ def _audit(entry: AuditEntry) -> dict[str, Any]:
         "account": entry.account,
         "data": records.to_text(entry),
     }
+
+
+def open_store(url: str, *, upgrade: bool | None) -> SqlStore:
+    """Open a database, and check its tables or make them; see `Store.prepare` for `upgrade`.
+
+    Raises:
+        ConfigurationError: The URL is not one of a database that is supported.
+        StoreError: The database is out of reach, or its tables are missing, older or newer.
+    """
+    store = SqlStore(url)
+    try:
+        store.prepare(upgrade=upgrade)
+    except BaseException:
+        store.close()
+        raise
+    return store

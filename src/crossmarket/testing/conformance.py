@@ -236,6 +236,8 @@ class MarketplaceConformance:
             shop.market.activate(shop.market.land(shop.name, token), ACCOUNT)
         assert caught.value.remedy
         assert caught.value.marketplace == shop.name
+        assert "CROSSMARKET_" not in caught.value.buyer_message
+        assert "please" in caught.value.buyer_message.lower()
         assert token not in f"{caught.value} {caught.value!r} {caplog.text}"
         assert not shop.market.subscriptions(account=ACCOUNT)
 

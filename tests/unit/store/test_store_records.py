@@ -2,8 +2,7 @@ import math
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crossmarket.errors import StoreError
 from crossmarket.models import Buyer, Subscription

@@ -23,7 +23,9 @@ FORGET_REFUSAL = timedelta(minutes=15)
 """After how long a service that was refused or not there is tried again."""
 
 _REFUSED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
-_NOT_THERE = frozenset({"EndpointConnectionError", "ConnectTimeoutError"})
+_NOT_THERE = frozenset({"EndpointConnectionError", "ConnectTimeoutError", "UnknownOperationException"})
+_FOREIGN_KEYS = frozenset({"UnrecognizedClientException", "InvalidSignatureException", "SignatureDoesNotMatch"})
+"""Refusals that a service gives for keys of another world, such as those of an emulator of the other services."""
 
 
 class Agreements:
@@ -145,7 +147,7 @@ class Agreements:
             if error.code in _REFUSED:
                 self._examine_refusal()
                 return None
-            if error.code in _NOT_THERE and not needed and self._answered_at is None:
+            if _is_not_there(error) and not needed and self._answered_at is None:
                 self._close("not there")
                 return None
             raise
@@ -174,3 +176,11 @@ class Agreements:
         with self._lock:
             self._closed = why
             self._closed_until = self._config.clock.now() + FORGET_REFUSAL
+
+
+def _is_not_there(error: MarketplaceError) -> bool:
+    """Return whether there is no agreement service behind the address, or none that goes with the others.
+
+    The other services have been called with the same keys before: were these wrong, it would not come to this.
+    """
+    return error.code in _NOT_THERE | _FOREIGN_KEYS or error.http_status in {404, 501}

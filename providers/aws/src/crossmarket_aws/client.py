@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crossmarket.errors import AuthenticationError, InvalidTokenError, MarketplaceError, UnavailableError
-from crossmarket_aws.errors import AGAIN, KEYS, LATER, RIGHTS, error_for, not_understood
+from crossmarket_aws.errors import AGAIN, KEYS, LATER, PRESS, RIGHTS, error_for, not_understood
 from crossmarket_aws.raw import answer_of
 from crossmarket_aws.session import Clients
 
@@ -50,6 +50,7 @@ class AwsClient:
                 operation="ResolveCustomer",
                 field="token",
                 remedy=AGAIN,
+                buyer_message=PRESS,
             )
         return self._call("meteringmarketplace", "ResolveCustomer", secret=secret, RegistrationToken=secret)
 

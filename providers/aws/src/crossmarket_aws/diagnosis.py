@@ -77,5 +77,5 @@ def _agreement(client: AwsClient, config: AwsConfig) -> Finding:
 
 def _failed(level: str, subject: str, error: MarketplaceError) -> Finding:
     return Finding.model_validate(
-        {"level": level, "subject": subject, "message": str(error), "remedy": error.remedy or RIGHTS}
+        {"level": level, "subject": subject, "message": error.message, "remedy": error.remedy or RIGHTS}
     )

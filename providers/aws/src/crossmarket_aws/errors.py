@@ -16,6 +16,9 @@ from crossmarket.errors import (
 )
 from crossmarket_aws.config import PREFIX
 
+PRESS = "Please press 'Set up your account' on the AWS Marketplace page of your subscription again."
+"""What a buyer is told whose landing token is not good."""
+
 AGAIN = "The buyer should press 'Set up your account' on the AWS Marketplace page of the subscription again."
 SELLER = (
     "A call with credentials of another account than the one that published the product is refused in the same "
@@ -196,6 +199,7 @@ def error_for(
         retry_after=retry_after,
         field=rule.field,
         remedy=rule.remedy,
+        buyer_message=PRESS if rule.error is InvalidTokenError else None,
     )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
-from crossmarket.models import Alias, Buyer, Facts, Lineage, Reason, Status
+from crossmarket.models import Alias, Buyer, Facts, Lineage, Quantity, Reason, Status
 from crossmarket_aws.wire import NEVER, Agreement, Customer, Entitlement, license_id
 
 ENDED: Mapping[str, Reason] = {
@@ -117,8 +117,8 @@ class Identity:
         """Return the ids by which the subscription can be found again.
 
         A customer identifier is exact only in the legacy form, which has one contract for each customer and
-        product. `chain` is shared by an agreement, its renewals and its replacements; one without a predecessor
-        opens the chain of its own id.
+        product; an account only where AWS tells nothing else to tell two purchases apart by. `chain` is shared by
+        an agreement, its renewals and its replacements; one without a predecessor opens the chain of its own id.
         """
         found = []
         if license_ := license_id(self.license_arn):
@@ -129,7 +129,8 @@ class Identity:
         if self.customer and self.product:
             found.append(Alias(kind="customer_product", value=f"{self.customer}:{self.product}", exact=self.legacy))
         if self.account and self.product:
-            found.append(Alias(kind="account_product", value=f"{self.account}:{self.product}", exact=False))
+            only = self.legacy and not self.customer
+            found.append(Alias(kind="account_product", value=f"{self.account}:{self.product}", exact=only))
         return tuple(found)
 
 
@@ -235,7 +236,7 @@ def build(
         trial=trial_ends_at is not None and trial_ends_at > now and status is not Status.ENDED,
         trial_ends_at=trial_ends_at,
         product=identity.product,
-        quantities={entry.dimension: entry.value for entry in counted if entry.dimension and entry.value is not None},
+        quantities=_quantities(counted, status, known),
         offer=agreement.offer if agreement and agreement.offer else known.offer if known else None,
         marketplace_ids=identity.as_ids(),
         aliases=identity.aliases(),
@@ -243,6 +244,13 @@ def build(
         buyer=Buyer(id=identity.account) if identity.account else None,
         provider_state=_state(entitlements, agreement),
     )
+
+
+def _quantities(counted: Sequence[Entitlement], status: Status, known: Facts | None) -> dict[str, Quantity]:
+    """Return what was bought. Of a live contract none at all is no answer: what was known before stays."""
+    if not counted and known is not None and status is Status.ACTIVE:
+        return known.quantities
+    return {entry.dimension: entry.value for entry in counted if entry.dimension and entry.value is not None}
 
 
 def _order(entry: Entitlement) -> tuple[str, float, str]:

@@ -8,6 +8,7 @@ tests speaks plain http on this machine, which the same rule allows for without 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 KEY = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
+DISCOVERY = "/v2.0/.well-known/openid-configuration"
 
 DEFAULT_LIFE = 3600
 """Seconds that a token is good for where Entra does not tell (it always has)."""
@@ -193,8 +196,21 @@ class _Carrier:
     def get(
         self, url: str, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None, **_: Any
     ) -> _Answer:
-        """Get, at the configured authority."""
-        return self._send("GET", url, params, headers, None)
+        """Get, at the configured authority.
+
+        msal insists on Entra's discovery document, of which only the documented address of the token endpoint is
+        used. An authority that does not serve the document (a test double) may still have the endpoint. A tenant
+        that does not exist is no such case: Entra answers 400 then.
+        """
+        answer = self._send("GET", url, params, headers, None)
+        root = url.removesuffix(DISCOVERY)
+        if answer.status_code != 404 or root == url:  # noqa: PLR2004 - HTTP's own number
+            return answer
+        document = {
+            "token_endpoint": f"{root}/oauth2/v2.0/token",
+            "authorization_endpoint": f"{root}/oauth2/v2.0/authorize",
+        }
+        return _Answer(200, json.dumps(document), {})
 
     def post(
         self,

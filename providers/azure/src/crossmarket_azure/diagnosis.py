@@ -83,6 +83,6 @@ def _failure(error: CrossmarketError, subject: str) -> Finding:
     return Finding(
         level="error",
         subject=error.field or subject,
-        message=str(error),
+        message=error.message,
         remedy=error.remedy or f"Look at {subject}.",
     )

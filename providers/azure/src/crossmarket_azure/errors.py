@@ -41,6 +41,12 @@ REOPEN = (
     "Open the subscription in the Azure portal or the Microsoft 365 admin centre and press "
     '"Configure account" (or "Manage account") again; it brings a fresh token.'
 )
+AGAIN = (
+    "This link is not valid, or not any more. Please open your subscription in the Azure portal or the Microsoft 365 "
+    'admin centre and press "Configure account" (or "Manage account") again.'
+)
+"""What a buyer is told whose landing token is not good."""
+
 CREDENTIALS = (
     f"Look at {setting('client_id')} and {setting('tenant_id')}: both must be those in the offer's technical "
     f"configuration in Partner Center; and whether {setting('client_secret')} or the certificate has expired."
@@ -97,7 +103,11 @@ def classify(operation: str, response: Response, *, now: datetime) -> Marketplac
 def _refused(operation: str, status: int, message: str | None, said: str, told: dict[str, Any]) -> MarketplaceError:
     if operation == RESOLVE and status == 400:  # noqa: PLR2004
         return InvalidTokenError(
-            f"The landing token is malformed or has expired.{said}", field="token", remedy=REOPEN, **told
+            f"The landing token is malformed or has expired.{said}",
+            field="token",
+            remedy=REOPEN,
+            buyer_message=AGAIN,
+            **told,
         )
     # Documented is 404 for an unknown operation; the live service says 400.
     reads = status == 400 and operation in {GET_OPERATION, LIST_OPERATIONS, UPDATE_OPERATION}  # noqa: PLR2004

@@ -17,6 +17,7 @@ from crossmarket.errors import (
 from crossmarket.models import Facts, Operation, Plan, Status
 from crossmarket.operation import wait_for
 from crossmarket.provider import Activation, Marketplace, Resolved
+from crossmarket.tolerant import text
 from crossmarket_azure import errors
 from crossmarket_azure.activation import POLL, Activator
 from crossmarket_azure.capabilities import GENERATIONS
@@ -100,7 +101,7 @@ class AzureMarketplace(Marketplace):
                 remedy="Try again later.",
             )
         self._check_offer(facts.product)
-        if "saassubscriptionstatus" not in tidy(facts.provider_state):
+        if text(tidy(facts.provider_state).get("saassubscriptionstatus")) is None:
             facts = self.read(facts)
         return Resolved(facts=facts)
 
@@ -285,6 +286,7 @@ class AzureMarketplace(Marketplace):
             request_id=error.request_id,
             field="token",
             remedy=f"Compare {setting('client_id')} with the offer's technical configuration. {errors.REOPEN}",
+            buyer_message=errors.AGAIN,
         )
 
     def _change(self, known: Facts, what: Literal["planId", "quantity"], value: str | int) -> Operation:

@@ -63,8 +63,8 @@ def parse_facts(raw: JsonValue, *, now: datetime, known: Facts | None = None) ->
     Args:
         raw: The object, or None where there is none.
         now: The present moment (UTC), against which the end of the term is held.
-        known: What was known before: ids, buyer and private offer that the object leaves out are taken from it,
-            and it tells why a subscription has ended.
+        known: What was known before: ids, offer, plan, buyer and private offer that the object leaves out are
+            taken from it, and it tells since when payment is in trouble and why a subscription has ended.
     """
     told = tidy(raw)
     term = tidy(told.get("term"))
@@ -74,9 +74,9 @@ def parse_facts(raw: JsonValue, *, now: datetime, known: Facts | None = None) ->
     early = status is Status.ACTIVE and starts_at is not None and starts_at > now
     will_renew = False if status is Status.ENDED else flag(told.get("autorenew"))
     quantity = whole(told.get("quantity"))
-    trouble = known.billing_issue_since if known is not None and status is Status.SUSPENDED else None
+    trouble = _trouble(status, now=now, known=known)
     ids = _ids(told, known)
-    offer = text(told.get("offerid"))
+    offer = text(told.get("offerid")) or (known.product if known is not None else None)
     return Facts(
         status=status,
         reason=_reason(status, ends_at, now=now, known=known),
@@ -89,7 +89,7 @@ def parse_facts(raw: JsonValue, *, now: datetime, known: Facts | None = None) ->
         billing_issue_since=trouble,
         grace_until=trouble + SUSPENSION if trouble is not None else None,
         product=offer,
-        plan=text(told.get("planid")),
+        plan=text(told.get("planid")) or (known.plan if known is not None else None),
         quantities={QUANTITY: quantity} if quantity is not None else {},
         offer=known.offer if known is not None else None,
         marketplace_ids=ids,
@@ -233,7 +233,10 @@ def accepted_operation_id(headers: dict[str, str]) -> str:
     The host of `operation-location` is another one and is never called: only the last part of its path counts.
     Where both headers are missing, `x-ms-requestid` equals the id if the request had none. Empty if all are.
     """
-    path = urlsplit(headers.get("operation-location", "").strip()).path
+    try:
+        path = urlsplit(headers.get("operation-location", "").strip()).path
+    except ValueError:  # brackets that enclose no address
+        path = ""
     return (
         headers.get("operation-id", "").strip()
         or unquote(path.rstrip("/").rpartition("/")[2])
@@ -245,6 +248,13 @@ def _ids(told: dict[str, JsonValue], known: Facts | None) -> dict[str, str]:
     new = {SUBSCRIPTION: text(told.get("id")), "tenant": text(tidy(told.get("beneficiary")).get("tenantid"))}
     old = dict(known.marketplace_ids) if known is not None else {}
     return old | {name: value for name, value in new.items() if value is not None}
+
+
+def _trouble(status: Status, *, now: datetime, known: Facts | None) -> datetime | None:
+    """Return since when payment is in trouble: Microsoft does not tell, so from the first read that shows it."""
+    if known is None or status is not Status.SUSPENDED:
+        return None
+    return known.billing_issue_since or (now if known.status is Status.ACTIVE else None)
 
 
 def _reason(status: Status, ends_at: datetime | None, *, now: datetime, known: Facts | None) -> Reason | None:

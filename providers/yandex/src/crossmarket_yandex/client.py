@@ -117,6 +117,15 @@ class YandexClient:
         )
 
     def _classify(self, operation: str, response: Response) -> MarketplaceError:
+        # A lock that is not found means unlinked, so that a proxy that does not find a page must not say it.
+        if operation.startswith("Lock.") and response.status == 404 and not isinstance(response.json(), dict):  # noqa: PLR2004 - HTTP's own number
+            return UnavailableError(
+                "Yandex Cloud Marketplace answered something that is not of its API.",
+                marketplace=MARKETPLACE,
+                operation=operation,
+                http_status=response.status,
+                remedy=f"Look at {setting('marketplace_url')}: a proxy may have answered.",
+            )
         return classify(operation, response, now=self._config.clock.now(), credential=self._credential)
 
     def _get(self, operation: str, path: str, query: dict[str, str] | None = None) -> Message:

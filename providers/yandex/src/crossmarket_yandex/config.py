@@ -36,9 +36,9 @@ class YandexConfig(ProviderConfig):
         federation_token_file: The file with the OIDC token of the workload; read again for each new token.
         federation_url: Where that token is exchanged.
         iam_token: A fixed IAM token. It ends after 12 hours at most: for tests and one-off commands.
-        marketplace_url: SecureAddress of the Marketplace API.
-        operation_url: SecureAddress of the Operation API.
-        iam_url: SecureAddress of the IAM API; the audience of the signed key follows it.
+        marketplace_url: Address of the Marketplace API.
+        operation_url: Address of the Operation API.
+        iam_url: Address of the IAM API; the audience of the signed key follows it.
         product_ids: Products that this application sells; a purchase of another one is refused. Empty accepts
             every product that the service account may see.
         poll_interval: Seconds between two reads of a subscription. Yandex Cloud pushes no signals.

@@ -27,6 +27,12 @@ START_AGAIN = (
     "it brings a fresh token, which is good for 15 minutes."
 )
 
+NOT_VALID = (
+    "This link is not valid, or not any more. "
+    'Please press "Go to partner" at your subscription in the Yandex Cloud console again.'
+)
+"""What a buyer is told whose landing token is not good."""
+
 UNFINISHED = "operation_pending"
 """Our own code for a claim that takes longer than `claim_timeout`. Until it is done it proves nothing."""
 
@@ -165,7 +171,14 @@ class Linker:
 
 def invalid_token(message: str, operation: str) -> InvalidTokenError:
     """Make the error for a landing token that this library refuses."""
-    return InvalidTokenError(message, marketplace=MARKETPLACE, operation=operation, field="token", remedy=START_AGAIN)
+    return InvalidTokenError(
+        message,
+        marketplace=MARKETPLACE,
+        operation=operation,
+        field="token",
+        remedy=START_AGAIN,
+        buyer_message=NOT_VALID,
+    )
 
 
 def _like(error: MarketplaceError, kind: type[MarketplaceError], message: str, remedy: str) -> MarketplaceError:
@@ -178,4 +191,5 @@ def _like(error: MarketplaceError, kind: type[MarketplaceError], message: str, r
         http_status=error.http_status,
         request_id=error.request_id,
         remedy=remedy,
+        buyer_message=NOT_VALID if kind is InvalidTokenError else None,
     )
