@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import TYPE_CHECKING
+
 import typer
 
 from crossmarket.cli.output import NO, Json, print_facts, print_json, progress, reports_errors
+
+if TYPE_CHECKING:
+    from crossmarket.store.sql import SqlStore
 
 database = typer.Typer(help="Look at the tables, make them, bring them to this version.", no_args_is_help=True)
 
@@ -16,12 +22,8 @@ def database_status(as_json: Json = False) -> None:
 
     Ends with 3 where they differ.
     """
-    from crossmarket import settings
-    from crossmarket.store.sql import SqlStore
-
-    store = SqlStore(settings.load().database_url.get_secret_value())
-    present, needed = store.revision()
-    store.close()
+    with _configured() as store:
+        present, needed = store.revision()
     if as_json:
         print_json({"present": present, "needed": needed, "current": present == needed})
     else:
@@ -37,18 +39,21 @@ def database_upgrade(as_json: Json = False) -> None:
 
     Doing it again changes nothing.
     """
-    from crossmarket import settings
-    from crossmarket.store.sql import SqlStore
-
-    store = SqlStore(settings.load().database_url.get_secret_value())
-    before, _ = store.revision()
-    with progress("Upgrading"):
-        store.prepare(upgrade=True)
-    after, _ = store.revision()
-    store.close()
+    with _configured() as store:
+        before, _ = store.revision()
+        with progress("Upgrading"):
+            store.prepare(upgrade=True)
+        after, _ = store.revision()
     if as_json:
         print_json({"before": before, "after": after})
     else:
-        typer.echo(
-            f"The tables are at {after}" + (" already." if before == after else f" (before: {before or 'none'}).")
-        )
+        was = "already" if before == after else f"(before: {before or 'none'})"
+        typer.echo(f"The tables are at {after} {was}.")
+
+
+def _configured() -> contextlib.closing[SqlStore]:
+    """Return the database that the settings name, as it is."""
+    from crossmarket import settings
+    from crossmarket.store.sql import SqlStore
+
+    return contextlib.closing(SqlStore(settings.load().database_url.get_secret_value()))
