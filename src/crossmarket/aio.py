@@ -8,6 +8,7 @@ decision = await market.check("acct_42", "seats", quantity=40)
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,9 @@ from crossmarket.store.contract import AuditEntry
 P = ParamSpec("P")
 T = TypeVar("T")
 
+LAST_CALLS = 30.0
+"""Seconds that `close()` waits for calls that are under way."""
+
 THREADS = 16
 """How many calls of one market run at the same time; further ones wait."""
 
@@ -46,6 +50,8 @@ class Market:
         self.market = market
         self._threads = threads
         self._limiter: anyio.CapacityLimiter | None = None
+        self._running = 0
+        self._idle = threading.Condition()
 
     def __repr__(self) -> str:
         return f"aio.{self.market!r}"
@@ -65,8 +71,11 @@ class Market:
         return cls(await anyio.to_thread.run_sync(partial(sync.Market.open, **given)))
 
     async def close(self) -> None:
-        """Close all connections."""
-        await self._run(self.market.close)
+        """Close all connections, when the calls that are under way have ended.
+
+        A call that asyncio cancels goes on in its thread until it ends, though nobody waits for it any more.
+        """
+        await anyio.to_thread.run_sync(self._close_when_idle)
 
     async def __aenter__(self) -> Self:
         return self
@@ -171,4 +180,20 @@ class Market:
     async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self._threads)
-        return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), limiter=self._limiter)
+
+        def counted() -> T:
+            with self._idle:
+                self._running += 1
+            try:
+                return function(*args, **kwargs)
+            finally:
+                with self._idle:
+                    self._running -= 1
+                    self._idle.notify_all()
+
+        return await anyio.to_thread.run_sync(counted, limiter=self._limiter)
+
+    def _close_when_idle(self) -> None:
+        with self._idle:
+            self._idle.wait_for(lambda: self._running == 0, timeout=LAST_CALLS)
+        self.market.close()

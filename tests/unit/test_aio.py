@@ -120,6 +120,33 @@ def test_the_loop_goes_on_meanwhile_and_a_cancelled_call_leaves_nothing_behind(d
     assert bazaar.closed == 1
 
 
+def test_closing_waits_for_a_call_that_was_cancelled(database_url: str) -> None:
+    bazaar = Blocked()
+    order: list[str] = []
+    bazaar.close = lambda: order.append("closed")  # type: ignore[method-assign]
+
+    class Slow(threading.Thread):
+        def run(self) -> None:
+            order.append("let go")
+            bazaar.go.set()
+
+    async def story() -> None:
+        market = await open_market(bazaar, database_url)
+        task = asyncio.create_task(market.land("bazaar", bazaar.sell()))
+        await asyncio.to_thread(bazaar.begun.acquire)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        closing = asyncio.create_task(market.close())
+        await asyncio.sleep(0.05)
+        assert not closing.done()
+        Slow().start()
+        await closing
+
+    asyncio.run(story())
+    assert order == ["let go", "closed"]
+
+
 def test_no_more_calls_than_threads_run_at_the_same_time(database_url: str) -> None:
     bazaar = Blocked()
 
