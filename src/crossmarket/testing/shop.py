@@ -21,6 +21,13 @@ from crossmarket.testing.emulator import Emulator, LandingRequest
 from crossmarket.testing.server import serve
 
 ACCOUNT = "acct_1"
+OTHER_ACCOUNT = "acct_2"
+
+LIVE = "CROSSMARKET_LIVE"
+"""The variable that lets the conformance kit speak to the real marketplace that it names."""
+
+NOWHERE = "http://127.0.0.1:9"
+"""An address at which nothing listens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +95,14 @@ class Shop:
         drift = self.market.reconcile(subscription.id)
         assert drift.error is None, drift.error
         return self.market.subscription(subscription.id)
+
+    def agrees(self, purchase: str, subscription: Subscription) -> None:
+        """Assert that access, quantities and plan are what the emulator holds for true."""
+        truth = self.emulator.describe(purchase)
+        assert subscription.access == truth["live"]
+        assert subscription.quantities == truth["quantities"]
+        if subscription.plan is not None:
+            assert subscription.plan == truth["plan"]
 
 
 def token_of(request: LandingRequest, parameter: str) -> str:
