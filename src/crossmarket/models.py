@@ -11,6 +11,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -19,6 +20,7 @@ from pydantic import (
 )
 
 from crossmarket.errors import ConfigurationError
+from crossmarket.tolerant import verbatim
 
 
 def _to_utc(moment: datetime) -> datetime:
@@ -33,6 +35,9 @@ Moment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 
 Quantity = bool | int | float | str
 """The value of one dimension, in the type that the marketplace gave. `0` and `False` are values."""
+
+Verbatim = Annotated[dict[str, JsonValue], BeforeValidator(verbatim)]
+"""The marketplace's own words, as they came."""
 
 
 class Frozen(BaseModel):
@@ -168,7 +173,7 @@ class Facts(Frozen):
     follows: Lineage | None = None
     buyer: Buyer | None = None
     sandbox: bool = False
-    provider_state: dict[str, JsonValue] = Field(default_factory=dict, repr=False)
+    provider_state: Verbatim = Field(default_factory=dict, repr=False)
 
 
 class Subscription(Facts):
@@ -346,7 +351,7 @@ class Plan(Frozen):
     private: bool = False
     minimum: int | None = None
     maximum: int | None = None
-    provider_state: dict[str, JsonValue] = Field(default_factory=dict, repr=False)
+    provider_state: Verbatim = Field(default_factory=dict, repr=False)
 
 
 class Operation(Frozen):
@@ -373,7 +378,7 @@ class Operation(Frozen):
     requested_by: Literal["seller", "buyer"] | None = None
     message: str | None = None
     code: str | None = None
-    provider_state: dict[str, JsonValue] = Field(default_factory=dict, repr=False)
+    provider_state: Verbatim = Field(default_factory=dict, repr=False)
 
 
 class Finding(Frozen):

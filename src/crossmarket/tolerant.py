@@ -10,6 +10,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+DEEPEST = 100
+"""Levels of nesting that are kept; beyond about 255 neither pydantic nor a later reader could take it."""
+
+CUT = "(nested too deeply)"
+
 LONGEST_NUMBER = 19
 """Digits of the greatest 64-bit number; the bound also keeps `int()` from refusing absurdly long texts."""
 
@@ -62,6 +67,15 @@ def epoch(value: object) -> datetime | None:
         return None if number is None else datetime.fromtimestamp(number, UTC)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def verbatim(value: object, levels: int = DEEPEST) -> object:
+    """Return an answer as it can be kept: what is nested deeper than that many levels is cut off."""
+    if isinstance(value, Mapping):
+        return {key: verbatim(item, levels - 1) for key, item in value.items()} if levels else CUT
+    if isinstance(value, list | tuple):
+        return [verbatim(item, levels - 1) for item in value] if levels else CUT
+    return value
 
 
 def mapping(value: object) -> dict[str, Any]:

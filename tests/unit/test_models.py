@@ -167,3 +167,14 @@ def test_a_subscription_survives_json(subscription: Subscription) -> None:
 def test_a_quantity_keeps_its_type(value: Any) -> None:
     facts = Facts.model_validate_json(Facts(status="active", quantities={"d": value}).model_dump_json())
     assert (type(facts.quantities["d"]), facts.quantities["d"]) == (type(value), value)
+
+
+def test_an_answer_that_is_nested_without_end_is_kept_as_far_as_it_can_be() -> None:
+    deep: Any = "bottom"
+    for _ in range(5000):
+        deep = {"a": [deep]}
+    facts = Facts(status=Status.ACTIVE, provider_state={"odd": deep, "plain": {"b": [1, None]}})
+    assert facts.provider_state["plain"] == {"b": [1, None]}
+    text = facts.model_dump_json()
+    assert "(nested too deeply)" in text
+    assert Facts.model_validate_json(text) == facts
