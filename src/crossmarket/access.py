@@ -144,7 +144,7 @@ def entitlements(
     account: str, subscriptions: Sequence[Subscription], catalog: Catalog, policy: AccessPolicy, now: datetime
 ) -> list[Entitlement]:
     """Return all features that the live subscriptions of an account grant, in alphabetical order."""
-    check_arguments(account, "-", 1)
+    check_account(account)
     granted: dict[str, list[_Candidate]] = {}
     for item in subscriptions:
         stand = standing(item, now, policy)
@@ -171,13 +171,26 @@ def check_arguments(account: object, feature: object, quantity: object) -> None:
     Raises:
         InvalidArgumentError: Account or feature is no text, or the quantity is no number from 0 up.
     """
-    for name, value in (("account", account), ("feature", feature)):
-        if not isinstance(value, str) or not value.strip():
-            raise InvalidArgumentError(f"The {name} must be a text that is not empty.", field=name)
+    check_account(account)
+    _check_text("feature", feature)
     if isinstance(quantity, bool) or not isinstance(quantity, int | float):
         raise InvalidArgumentError("The quantity must be a number.", field="quantity")
     if (isinstance(quantity, float) and not math.isfinite(quantity)) or quantity < 0:
         raise InvalidArgumentError("The quantity must be a finite number from 0 up.", field="quantity")
+
+
+def check_account(account: object) -> None:
+    """Refuse an account that is none.
+
+    Raises:
+        InvalidArgumentError: It is no text, or an empty one.
+    """
+    _check_text("account", account)
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidArgumentError(f"The {name} must be a text that is not empty.", field=name)
 
 
 def _greatest_limit(held: Sequence[_Candidate]) -> int | float | None:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from typing import Literal
 
+from crossmarket.access import check_account
 from crossmarket.clock import Clock
 from crossmarket.errors import ConflictError, CrossmarketError, InvalidArgumentError, MarketplaceError
 from crossmarket.models import Buyer, Facts, Landing, Status, Subscription
@@ -48,8 +49,7 @@ class Activator:
             InvalidTokenError: The marketplace proves the token only now, and does not take it.
             MarketplaceError: The marketplace cannot be asked, or refuses; nothing was bound.
         """
-        if not isinstance(account, str) or not account.strip():
-            raise InvalidArgumentError("The account must be a text that is not empty.", field="account")
+        check_account(account)
         if landing.subscription is None and landing.token is None:
             raise InvalidArgumentError(
                 "The landing stands for nothing.", field="landing", remedy="Pass what Market.land() returned."

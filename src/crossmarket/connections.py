@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from crossmarket.clock import Clock
 from crossmarket.errors import InvalidArgumentError, UnsupportedError
 from crossmarket.models import Subscription
+from crossmarket.options import setting
 from crossmarket.plugins import MarketplacePlugin, Registry
 from crossmarket.provider import POWERS, Marketplace
-from crossmarket.settings import PREFIX, Settings, normal_name
+from crossmarket.settings import Settings, normal_name
 from crossmarket.validation import configuration_error
 
 Power = TypeVar("Power")
@@ -28,9 +29,11 @@ def connect(plugin: MarketplacePlugin, settings: Settings, clock: Clock) -> Mark
     try:
         config = plugin.config.model_validate(settings.options.get(name, {}), context={"clock": clock})
     except ValidationError as error:
-        source, prefix = f"the options of {plugin.name}", f"{PREFIX}{name.upper()}__"
         raise configuration_error(
-            error, plugin.config, source=source, name_of=lambda place: prefix + place.upper() if place else ""
+            error,
+            plugin.config,
+            source=f"the options of {plugin.name}",
+            name_of=lambda place: setting(plugin.name, place) if place else "",
         ) from None
     return plugin.connect(config)
 

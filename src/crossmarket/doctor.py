@@ -15,7 +15,9 @@ from crossmarket.clock import Clock, SystemClock
 from crossmarket.connections import connect
 from crossmarket.errors import ConfigurationError, CrossmarketError, PluginError, StoreError
 from crossmarket.models import Finding, Status, Subscription
+from crossmarket.options import setting
 from crossmarket.plugins import MarketplacePlugin, Registry
+from crossmarket.provider import failure
 from crossmarket.settings import Settings
 from crossmarket.store.contract import Store
 from crossmarket.validation import near_miss
@@ -225,13 +227,12 @@ def _provider(name: str, settings: Settings, registry: Registry, clock: Clock) -
     except PluginError as error:
         yield _error(name, error)
         return
-    table = settings_module.normal_name(name)
-    if not settings.options.get(table):
+    if not settings.options.get(settings_module.normal_name(name)):
         yield Finding(
             level="warning",
             subject=name,
             message="It is installed but has no options.",
-            remedy=f"Set {settings_module.PREFIX}{table.upper()}__..., or leave it out of CROSSMARKET_PROVIDERS.",
+            remedy=f"Set {setting(name, '...')}, or leave it out of CROSSMARKET_PROVIDERS.",
         )
         return
     try:
@@ -248,9 +249,4 @@ def _provider(name: str, settings: Settings, registry: Registry, clock: Clock) -
 
 
 def _error(subject: str, error: CrossmarketError) -> Finding:
-    return Finding(
-        level="error",
-        subject=subject,
-        message=error.message,
-        remedy=error.remedy or "See the documentation of the settings.",
-    )
+    return failure(subject, error, remedy="See the documentation of the settings.")

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json as jsonlib
 import os
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
@@ -79,6 +80,30 @@ marketplace's: it must never be read as an empty answer."""
 
 class _NotSentError(UnavailableError):
     """The request never left, so that repeating it is safe whatever it was."""
+
+
+def attempts_at(
+    may_repeat: Callable[[MarketplaceError], bool], *, at_most: int
+) -> Iterable[AbstractContextManager[object]]:
+    """Yield the attempts at one call, each to be entered, until one succeeds or may not be followed by another.
+
+    Between two there is a growing, jittered wait, or the one that `Retry-After` asked for if it is short enough.
+
+    Args:
+        may_repeat: Whether it is safe to try again after this error.
+        at_most: How many attempts.
+    """
+    import stamina  # noqa: PLC0415 - slow to import, and only calls need it
+
+    def backoff(error: Exception) -> bool | float:
+        if not isinstance(error, MarketplaceError) or not may_repeat(error):
+            return False
+        wait = error.retry_after
+        return True if wait is None else wait <= LONGEST_WAIT and wait
+
+    return stamina.retry_context(
+        on=backoff, attempts=at_most, timeout=60.0, wait_initial=0.2, wait_max=5.0, wait_jitter=0.5
+    )
 
 
 class HttpClient:
@@ -163,21 +188,13 @@ class HttpClient:
         Raises:
             MarketplaceError: What `classify` made of an unexpected answer; `UnavailableError` without any.
         """
-        import stamina  # noqa: PLC0415 - slow to import, and only calls need it
 
-        def backoff(error: Exception) -> bool | float:
-            if not isinstance(error, MarketplaceError) or not error.retryable:
-                return False
-            if not repeatable and not isinstance(error, _NotSentError | RateLimitedError):
-                return False
-            wait = error.retry_after
-            return True if wait is None else wait <= LONGEST_WAIT and wait
+        def may_repeat(error: MarketplaceError) -> bool:
+            return error.retryable and (repeatable or isinstance(error, _NotSentError | RateLimitedError))
 
         if not path.startswith("/") or path.startswith("//"):
             raise ValueError("path must begin with one slash: this client speaks to one host only")
-        for attempt in stamina.retry_context(
-            on=backoff, attempts=self._attempts, timeout=60.0, wait_initial=0.2, wait_max=5.0, wait_jitter=0.5
-        ):
+        for attempt in attempts_at(may_repeat, at_most=self._attempts):
             with attempt:
                 response = self._try(
                     operation,

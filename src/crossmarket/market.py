@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import secrets
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -62,6 +63,7 @@ class Market:
         self._recorder = Recorder(store, clock)
         self._activator = Activator(store, self._recorder, clock, settings.claim_policy)
         self._connections = Connections(registry, settings, clock)
+        self._policy = settings.access_policy
 
     def __repr__(self) -> str:
         return f"Market(providers={list(self.registry.names)})"
@@ -133,7 +135,7 @@ class Market:
         Raises:
             SignatureError: It is altered, made with another key, or too old.
         """
-        return self._sealable(reopen(self._sealer().unseal(text), self.store))
+        return self._sealable(reopen(self._sealer.unseal(text), self.store))
 
     def activate(self, landing: Landing | str, account: str) -> Subscription:
         """Tell the marketplace that the account is set up, and bind the account. Billing starts here.
@@ -174,15 +176,13 @@ class Market:
         """
         access.check_arguments(account, feature, quantity)
         held = self.store.list(account=account)
-        return access.decide(
-            account, feature, quantity, held, self.catalog, self.settings.access_policy, self.clock.now()
-        )
+        return access.decide(account, feature, quantity, held, self.catalog, self._policy, self.clock.now())
 
     def entitlements(self, account: str) -> list[Entitlement]:
         """Return all features that an account may use now, across marketplaces, in alphabetical order."""
-        access.check_arguments(account, "-", 1)
+        access.check_account(account)
         held = self.store.list(account=account)
-        return access.entitlements(account, held, self.catalog, self.settings.access_policy, self.clock.now())
+        return access.entitlements(account, held, self.catalog, self._policy, self.clock.now())
 
     def subscriptions(
         self,
@@ -208,7 +208,7 @@ class Market:
         if limit is not None and limit < 1:
             raise InvalidArgumentError("The limit must be at least 1.", field="limit")
         if account is not None:
-            access.check_arguments(account, "-", 1)
+            access.check_account(account)
         try:
             wanted = Status(status) if status is not None else None
         except ValueError:
@@ -379,15 +379,19 @@ class Market:
         return known
 
     def _present(self, subscription: Subscription) -> Subscription:
-        stand = access.standing(subscription, self.clock.now(), self.settings.access_policy)
+        stand = access.standing(subscription, self.clock.now(), self._policy)
         return subscription.model_copy(update={"access": stand.live})
 
     def _sealable(self, landing: Landing) -> Landing:
         if landing.subscription is not None:
             landing = landing.model_copy(update={"subscription": self._present(landing.subscription)})
-        landing._sealer = self._sealer().seal  # noqa: SLF001 - the one place that hands a landing its key
+        landing._sealer = self._seal  # noqa: SLF001 - the one place that hands a landing its sealer
         return landing
 
+    def _seal(self, landing: Landing) -> str:
+        return self._sealer.seal(landing)
+
+    @functools.cached_property  # the key may be in the database, and only a landing that is sealed needs it
     def _sealer(self) -> Sealer:
         keys = self.settings.secret_key or (
             SecretStr(self.store.constant("landing_key", lambda: secrets.token_urlsafe(32))),

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PrivateAttr, SecretStr
 
 from crossmarket.clock import Clock, SystemClock
+from crossmarket.errors import CrossmarketError
 from crossmarket.models import Alias, Buyer, Facts, Finding, Frozen, Moment, Operation, Plan
 
 
@@ -317,6 +318,13 @@ class Meters(Protocol):
 
     def send_usage(self, lines: Sequence[UsageLine], *, dry_run: bool = False) -> Sequence[UsageVerdict]:
         """Send at most `metering_batch` lines and return one verdict for each."""
+
+
+def failure(
+    subject: str, error: CrossmarketError, *, remedy: str, level: Literal["warning", "error"] = "error"
+) -> Finding:
+    """Return what `diagnose()` says of an error, with a remedy for the case that the error has none."""
+    return Finding(level=level, subject=subject, message=error.message, remedy=error.remedy or remedy)
 
 
 POWERS: Mapping[str, type] = {

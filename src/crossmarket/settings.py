@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from crossmarket.access import AccessPolicy
 from crossmarket.activation import ClaimPolicy
 from crossmarket.errors import ConfigurationError
+from crossmarket.options import setting
 from crossmarket.validation import configuration_error, near_miss
 
 PREFIX = "CROSSMARKET_"
@@ -182,9 +183,7 @@ def _meant_variable(rest: str, known: set[str], tables: set[str]) -> str | None:
 def as_environment(provider: str, options: Mapping[str, Any]) -> dict[str, str]:
     """Return a provider's options as variables of the environment."""
     return {
-        f"{PREFIX}{normal_name(provider).upper()}__{option.upper()}": (
-            ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-        )
+        setting(provider, option): (",".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
         for option, value in options.items()
     }
 

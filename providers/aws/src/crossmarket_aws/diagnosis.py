@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from crossmarket.errors import InvalidTokenError, MarketplaceError
 from crossmarket.models import Finding
+from crossmarket.provider import failure
 from crossmarket_aws.config import PREFIX
 from crossmarket_aws.errors import RIGHTS
 
@@ -35,7 +36,7 @@ def _metering(client: AwsClient, config: AwsConfig) -> Finding:
     except InvalidTokenError:
         return Finding(level="ok", subject=subject, message="It answers, and landing tokens can be resolved.")
     except MarketplaceError as error:
-        return _failed("error", subject, error)
+        return failure(subject, error, remedy=RIGHTS)
     return Finding(
         level="warning",
         subject=subject,
@@ -49,7 +50,7 @@ def _entitlement(client: AwsClient, product: str) -> Finding:
     try:
         found = client.get_entitlements(product, at_most=1)
     except MarketplaceError as error:
-        return _failed("error", subject, error)
+        return failure(subject, error, remedy=RIGHTS)
     if found:
         return Finding(level="ok", subject=subject, message="It has customers with entitlements.")
     return Finding(
@@ -71,11 +72,5 @@ def _agreement(client: AwsClient, config: AwsConfig) -> Finding:
     try:
         next(client.search_agreements(trial=True), None)
     except MarketplaceError as error:
-        return _failed("error" if config.agreements is True else "warning", subject, error)
+        return failure(subject, error, remedy=RIGHTS, level="error" if config.agreements is True else "warning")
     return Finding(level="ok", subject=subject, message="It answers, and agreements can be searched.")
-
-
-def _failed(level: str, subject: str, error: MarketplaceError) -> Finding:
-    return Finding.model_validate(
-        {"level": level, "subject": subject, "message": error.message, "remedy": error.remedy or RIGHTS}
-    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from crossmarket.errors import CrossmarketError
 from crossmarket.models import Finding
+from crossmarket.provider import failure
 from crossmarket_azure.config import V2, setting
 from crossmarket_azure.credentials import CERTIFICATE, read_certificate_file
 
@@ -79,10 +80,5 @@ def _certificate(config: AzureConfig) -> Iterator[Finding]:
         )
 
 
-def _failure(error: CrossmarketError, subject: str) -> Finding:
-    return Finding(
-        level="error",
-        subject=error.field or subject,
-        message=error.message,
-        remedy=error.remedy or f"Look at {subject}.",
-    )
+def _failure(error: CrossmarketError, option: str) -> Finding:
+    return failure(error.field or option, error, remedy=f"Look at {option}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from crossmarket.errors import UnavailableError
-from crossmarket.http import LONGEST_WAIT
+from crossmarket.http import attempts_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,12 +26,8 @@ def send_once(send: Callable[[], T], done: Callable[[], T | None]) -> T:
         UnavailableError: It could not be found out, or not be done, in three attempts.
         MarketplaceError: It was refused, or the state could not be read.
     """
-    import stamina  # noqa: PLC0415 - slow to import, and only calls need it
-
     sent = False
-    for attempt in stamina.retry_context(
-        on=_backoff, attempts=ATTEMPTS, timeout=60.0, wait_initial=0.2, wait_max=5.0, wait_jitter=0.5
-    ):
+    for attempt in attempts_at(lambda error: isinstance(error, UnavailableError), at_most=ATTEMPTS):
         with attempt:
             if sent:
                 outcome = done()
@@ -40,10 +36,3 @@ def send_once(send: Callable[[], T], done: Callable[[], T | None]) -> T:
             sent = True
             return send()
     raise AssertionError("unreachable")
-
-
-def _backoff(error: Exception) -> bool | float:
-    if not isinstance(error, UnavailableError):
-        return False
-    wait = error.retry_after
-    return True if wait is None else wait <= LONGEST_WAIT and wait

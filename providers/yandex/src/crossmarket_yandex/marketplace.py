@@ -26,7 +26,7 @@ from crossmarket.errors import (
     UnavailableError,
 )
 from crossmarket.models import Buyer, Facts, Finding
-from crossmarket.provider import Activation, Capabilities, Marketplace, Resolved
+from crossmarket.provider import Activation, Capabilities, Marketplace, Resolved, failure
 from crossmarket_yandex import wire
 from crossmarket_yandex.capabilities import SAAS
 from crossmarket_yandex.client import Message, YandexClient
@@ -137,7 +137,7 @@ class YandexMarketplace(Marketplace):
         try:
             self._client.authenticate()
         except CrossmarketError as error:
-            yield _finding(setting(self._config.credential), error)
+            yield failure(setting(self._config.credential), error, remedy="Try again later.")
             return
         yield Finding(level="ok", subject=setting(self._config.credential), message="An IAM token can be had.")
         probes = {
@@ -153,7 +153,7 @@ class YandexMarketplace(Marketplace):
                     error, MarketplaceError
                 )
                 if refused:
-                    yield _finding(subject, error)
+                    yield failure(subject, error, remedy="Try again later.")
                     continue
             yield Finding(level="ok", subject=subject, message="The call is answered.")
 
@@ -216,7 +216,3 @@ class YandexMarketplace(Marketplace):
         if wire.locked(lock, resource_id=resource_id, instance_id=instance_id) or resource_id is None:
             return lock
         return self._linker.lock_of(resource_id, instance_id) or lock
-
-
-def _finding(subject: str, error: CrossmarketError) -> Finding:
-    return Finding(level="error", subject=subject, message=error.message, remedy=error.remedy or "Try again later.")
